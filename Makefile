@@ -1,0 +1,87 @@
+# Every command sets up what it needs on its first run: .venv (Python packages) and node_modules (the storage
+# emulator and the type checker). Later runs need no network.
+#
+# Variables given to make are environment variables of what it runs, and so are settings of the app:
+# BACKUP_ALLOWED_ROOTS=/srv make start, or make start BACKUP_ALLOWED_ROOTS=/srv.
+
+VENV := .venv/.set-up
+NODE := node_modules/.set-up
+BIN := .venv/bin
+
+MAKEFLAGS += --no-print-directory
+# Programs that call make themselves (pip can) start without the options of this one.
+unexport MAKEFLAGS
+# A root with a dollar sign in its name stays what it is.
+override export ROOT := $(value ROOT)
+
+# make turns every exit code of a recipe into 2, except in question mode, which passes 1 on: what is needed to
+# tell a failed backup (1) from a usage error (2). In that mode only the lines that begin with + are run; so
+# they would with -n, which is left as it is.
+ifeq ($(MAKECMDGOALS)$(findstring n,$(firstword -$(MAKEFLAGS))),backup)
+MAKEFLAGS += --question
+RUN := +@
+else
+RUN := @
+endif
+
+.PHONY: help backup start list test test-e2e lint format bench setup clean
+
+help: ## this list
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1@/p' $(MAKEFILE_LIST) | while IFS=@ read -r goal text; \
+	do printf '  make %-9s %s\n' "$$goal" "$$text"; done
+	@echo
+	@echo '  Variables: PORT=7071, AZURITE_BLOB_PORT=10000, AZURITE_QUEUE_PORT=10001, AZURITE_TABLE_PORT=10002,'
+	@echo '  AZURITE_DATA=.azurite (:memory: keeps nothing), PYTHON=the interpreter to set up with.'
+
+ifeq ($(ROOT),)
+backup:
+	$(RUN)echo 'usage: make backup ROOT=/path/of/a/directory' >&2; exit 2
+else
+backup: setup ## ROOT=/path: back up a directory; exit code 0 complete, 1 failed, 2 usage
+	$(RUN)exec $(BIN)/python -m localstack backup "$$ROOT"
+endif
+
+start: setup ## run the app with its storage emulator in the foreground
+	@exec $(BIN)/python -m localstack start
+
+list: setup ## list the blobs that backups have left
+	@$(BIN)/python -m localstack list
+
+test: setup ## all tests
+	@$(BIN)/python -m pytest
+
+test-e2e: setup ## HOST_URL=http://...: the end-to-end tests that any host must pass, against that host
+	@$(BIN)/python -m pytest -m any_host tests/e2e
+
+lint: setup ## style, types, layers
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@node_modules/.bin/pyright
+	@$(BIN)/lint-imports
+
+format: setup ## put the code into its form
+	@$(BIN)/ruff check --fix-only
+	@$(BIN)/ruff format
+
+bench: setup ## measure; FULL=1: everything, BENCH_JSON=path: as JSON too
+	@$(BIN)/python -m benchmarks
+
+setup: $(VENV) $(NODE) ## what the others do first
+
+# A set-up that was broken off has left no stamp: the next one starts from nothing.
+$(VENV): requirements.txt requirements-dev.txt
+	$(RUN)python=$$(localstack/toolchain.sh) && \
+	echo 'Setting up .venv ...' >&2 && \
+	{ [ -e $@ ] || "$$python" -m venv --clear .venv; } && rm -f $@ && \
+	$(BIN)/python -m pip install -qq --requirement requirements-dev.txt >&2 && \
+	touch $@
+
+$(NODE): package.json package-lock.json
+	$(RUN)localstack/toolchain.sh >/dev/null && \
+	echo 'Setting up node_modules ...' >&2 && \
+	npm ci --no-audit --no-fund --loglevel=error >&2 && \
+	touch $@
+
+clean: ## remove what set-up and the tools made; backups stay
+	@rm -rf .venv node_modules .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+	@find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,94 @@
+"""Command line of the local stack: `python -m localstack {start,backup,list,get}`."""
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from localstack.backup import backup
+from localstack.blobs import get_blob, list_blobs
+from localstack.errors import StackError, UsageError
+from localstack.settings import PROJECT, StackSettings
+from localstack.stack import running_stack
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class _Interrupted(BaseException):
+    """A signal asked for the end. Not an Exception: nothing but `main` should catch it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def main() -> int:
+    """Run the command; returns its exit code: 0 done, 1 failed, 2 usage, 128 + n ended by signal n."""
+    arguments = _parser().parse_args()
+    for number in _STOP_SIGNALS:
+        signal.signal(number, _interrupt)
+    try:
+        return _run(arguments)
+    except (StackError, UsageError) as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    except _Interrupted as error:
+        return 128 + error.number
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m localstack", description="The app on this machine.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("start", help="run emulator and host in the foreground")
+    one = commands.add_parser("backup", help="back up one directory and stop again")
+    one.add_argument("root", metavar="ROOT", type=Path)
+    commands.add_parser("list", help="list the blobs that backups have left, with their sizes in bytes")
+    get = commands.add_parser("get", help="write one blob to standard output")
+    get.add_argument("blob", metavar="BLOB", help="its name, as 'list' shows it")
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    settings = StackSettings.from_environ(os.environ)
+    match arguments.command:
+        case "start":
+            return _start(settings)
+        case "backup":
+            return backup(arguments.root, settings, os.environ)
+        case "list":
+            return list_blobs(settings, os.environ)
+        case _:
+            return get_blob(arguments.blob, settings, os.environ)
+
+
+def _start(settings: StackSettings) -> int:
+    try:
+        with running_stack(settings, os.environ, quiet=False) as stack:
+            body = f'"{PROJECT / "sitebackup"}"'
+            sys.stdout.write(
+                "Back up a directory, here the app's own sources, from another terminal:\n\n"
+                f"  curl -i {stack.host.base_url}/orchestrators/E2_BackupSiteContent"
+                f" -H 'Content-Type: application/json' -d {shlex.quote(body)}\n\n"
+                "Ctrl-C stops the stack.\n"
+            )
+            sys.stdout.flush()
+            while True:
+                stack.ensure_alive()
+                time.sleep(0.2)
+    except _Interrupted:
+        return 0  # how a stack in the foreground is meant to end
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    # One signal is enough: `timeout` and `make` send several, and a stop in progress has its own time limit.
+    for stop_signal in _STOP_SIGNALS:
+        signal.signal(stop_signal, signal.SIG_IGN)
+    raise _Interrupted(number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

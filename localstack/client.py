@@ -1,0 +1,83 @@
+"""The app's HTTP interface as a caller sees it: start a backup, follow it to its end."""
+
+import json
+import time
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any, Self
+
+import httpx
+
+_TERMINAL = frozenset({"Completed", "Failed", "Terminated", "Canceled"})
+
+type Document = dict[str, Any]
+"""A JSON object as the host sent it: a management payload or a status document."""
+
+
+class RefusedError(Exception):
+    """The app did not start the backup. `status` is the HTTP status, the message is the app's."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class BackupClient:
+    """A caller of the app at `base_url`; a context manager that closes its connections.
+
+    Every request gets 30 s; httpx.HTTPError says what went wrong with one.
+    """
+
+    def __init__(self, base_url: str) -> None:
+        # Proxies of the environment are for the world outside; the host is on this machine.
+        self._http = httpx.Client(base_url=base_url, timeout=30, trust_env=False)
+
+    def start(self, root: str) -> Document:
+        """Start a backup of the directory `root`; returns the management payload of the orchestration.
+
+        Raises RefusedError for any answer but 202.
+        """
+        answer = self._http.post(
+            "/orchestrators/E2_BackupSiteContent",
+            content=json.dumps(root),  # ASCII, so that a name that is not UTF-8 can be sent too
+            headers={"Content-Type": "application/json"},
+        )
+        if answer.status_code != HTTPStatus.ACCEPTED:
+            raise RefusedError(answer.status_code, _reason(answer))
+        return answer.json()
+
+    def status(self, started: Document) -> Document:
+        """The present status document of what `start` returned."""
+        answer = self._http.get(started["statusQueryGetUri"])
+        answer.raise_for_status()
+        return answer.json()
+
+    def follow(self, started: Document, interval: float = 0.2) -> Iterator[Document]:
+        """Status documents, one every `interval` seconds; the last one is that of the end."""
+        while (document := self.status(started))["runtimeStatus"] not in _TERMINAL:
+            yield document
+            time.sleep(interval)
+        yield document
+
+    def wait(self, started: Document, timeout: float) -> Document:
+        """The final status document; TimeoutError if there is none within `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        document = started
+        for document in self.follow(started):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"The backup has not ended within {timeout:.0f} s: {document}")
+        return document
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+
+def _reason(answer: httpx.Response) -> str:
+    """The message of an error document, or the bare status where a host sends none."""
+    try:
+        return str(answer.json()["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"The host answered {answer.status_code} {answer.reason_phrase}."

@@ -1,0 +1,77 @@
+"""The stack's settings, read once from the environment. `make` hands its variables on the same way."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from localstack.errors import UsageError
+
+PROJECT = Path(__file__).resolve().parent.parent
+"""The app's own directory: `function_app.py`, `host.json`, and `node_modules` beside them."""
+
+IN_MEMORY = ":memory:"
+"""As `AZURITE_DATA`: the emulator forgets everything when it stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmulatorPorts:
+    """Where the emulator listens on loopback. 0 lets the system choose; `Azurite.ports` then says what."""
+
+    blob: int
+    queue: int
+    table: int
+
+    @property
+    def connection_string(self) -> str:
+        """The emulator's connection string at these ports, a value for the setting `AzureWebJobsStorage`."""
+        endpoints = {"Blob": self.blob, "Queue": self.queue, "Table": self.table}
+        return f"DefaultEndpointsProtocol=http;AccountName={_ACCOUNT};AccountKey={_ACCOUNT_KEY};" + "".join(
+            f"{name}Endpoint=http://127.0.0.1:{port}/{_ACCOUNT};" for name, port in endpoints.items()
+        )
+
+
+# Account and key of every emulator, published in its documentation: no secret.
+_ACCOUNT = "devstoreaccount1"
+_ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+
+@dataclass(frozen=True, slots=True)
+class StackSettings:
+    """Ports of the stack, and the folder where the emulator keeps its blobs (None: in memory)."""
+
+    port: int
+    emulator: EmulatorPorts
+    data: Path | None
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        """Read `PORT`, `AZURITE_{BLOB,QUEUE,TABLE}_PORT` and `AZURITE_DATA`; what is missing has its default.
+
+        A relative `AZURITE_DATA` counts from the project's directory. Raises UsageError for a bad port.
+        """
+        data = environ.get("AZURITE_DATA") or ".azurite"
+        return cls(
+            port=_port(environ, "PORT", 7071),
+            emulator=EmulatorPorts(
+                blob=_port(environ, "AZURITE_BLOB_PORT", 10000),
+                queue=_port(environ, "AZURITE_QUEUE_PORT", 10001),
+                table=_port(environ, "AZURITE_TABLE_PORT", 10002),
+            ),
+            data=None if data == IN_MEMORY else PROJECT / data,
+        )
+
+
+def _port(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name) or str(default)
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise UsageError(f"{name}={text!r} is not a port number from 0 to 65535.")
+    return int(text)
+
+
+def names_other_storage(environ: Mapping[str, str]) -> bool:
+    """Whether the environment already says where the app's storage is, and it is not the emulator."""
+    connection = environ.get("AzureWebJobsStorage", "")
+    if connection:
+        return "usedevelopmentstorage=true" not in connection.replace(" ", "").lower()
+    return any(name.startswith("AzureWebJobsStorage__") and value for name, value in environ.items())

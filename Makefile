@@ -8,9 +8,6 @@ VENV := .venv/.set-up
 NODE := node_modules/.set-up
 BIN := .venv/bin
 
-MAKEFLAGS += --no-print-directory
-# Programs that call make themselves (pip can) start without the options of this one.
-unexport MAKEFLAGS
 # A root with a dollar sign in its name stays what it is.
 override export ROOT := $(value ROOT)
 
@@ -23,6 +20,10 @@ RUN := +@
 else
 RUN := @
 endif
+
+MAKEFLAGS += --no-print-directory
+# Programs that call make themselves (pip can) start without the options of this one.
+unexport MAKEFLAGS
 
 .PHONY: help backup start list test test-e2e lint format bench setup clean
 
@@ -67,6 +68,7 @@ bench: setup ## measure; FULL=1: everything, BENCH_JSON=path: as JSON too
 	@$(BIN)/python -m benchmarks
 
 setup: $(VENV) $(NODE) ## what the others do first
+	$(RUN):
 
 # A set-up that was broken off has left no stamp: the next one starts from nothing.
 $(VENV): requirements.txt requirements-dev.txt

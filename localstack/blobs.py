@@ -10,7 +10,7 @@ from azure.storage.blob import ContainerClient
 
 from localstack.azurite import Azurite
 from localstack.errors import StackError, UsageError
-from localstack.settings import StackSettings, names_other_storage
+from localstack.settings import STORAGE_SETTING, StackSettings, names_other_storage
 
 _CONTAINER = "backups"
 
@@ -37,7 +37,7 @@ def _backups(settings: StackSettings, environ: Mapping[str, str]) -> Generator[C
     Raises UsageError if the blobs are not in the emulator, or what was asked for is not among them.
     """
     if names_other_storage(environ):
-        raise UsageError("AzureWebJobsStorage names another storage: these commands read the emulator only.")
+        raise UsageError(f"{STORAGE_SETTING} names another storage: these commands read the emulator only.")
     emulator = Azurite(settings.emulator, settings.data)
     try:
         if not _listens(settings.emulator.blob):

@@ -10,6 +10,9 @@ from localstack.errors import UsageError
 PROJECT = Path(__file__).resolve().parent.parent
 """The app's own directory: `function_app.py`, `host.json`, and `node_modules` beside them."""
 
+STORAGE_SETTING = "AzureWebJobsStorage"
+"""The app setting that says where its storage is."""
+
 IN_MEMORY = ":memory:"
 """As `AZURITE_DATA`: the emulator forgets everything when it stops."""
 
@@ -24,7 +27,7 @@ class EmulatorPorts:
 
     @property
     def connection_string(self) -> str:
-        """The emulator's connection string at these ports, a value for the setting `AzureWebJobsStorage`."""
+        """The emulator's connection string at these ports, a value for the setting AzureWebJobsStorage."""
         endpoints = {"Blob": self.blob, "Queue": self.queue, "Table": self.table}
         return f"DefaultEndpointsProtocol=http;AccountName={_ACCOUNT};AccountKey={_ACCOUNT_KEY};" + "".join(
             f"{name}Endpoint=http://127.0.0.1:{port}/{_ACCOUNT};" for name, port in endpoints.items()
@@ -71,7 +74,7 @@ def _port(environ: Mapping[str, str], name: str, default: int) -> int:
 
 def names_other_storage(environ: Mapping[str, str]) -> bool:
     """Whether the environment already says where the app's storage is, and it is not the emulator."""
-    connection = environ.get("AzureWebJobsStorage", "")
+    connection = environ.get(STORAGE_SETTING, "")
     if connection:
         return "usedevelopmentstorage=true" not in connection.replace(" ", "").lower()
-    return any(name.startswith("AzureWebJobsStorage__") and value for name, value in environ.items())
+    return any(name.startswith(f"{STORAGE_SETTING}__") and value for name, value in environ.items())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from localstack.azurite import Azurite
 from localstack.host import Host
-from localstack.settings import StackSettings, names_other_storage
+from localstack.settings import STORAGE_SETTING, StackSettings, names_other_storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,5 +34,5 @@ def running_stack(settings: StackSettings, environ: Mapping[str, str], *, quiet:
         azurite = None
         if not names_other_storage(environ):
             azurite = parts.enter_context(Azurite(settings.emulator, settings.data))
-            environ = {**environ, "AzureWebJobsStorage": azurite.connection_string}
+            environ = {**environ, STORAGE_SETTING: azurite.connection_string}
         yield Stack(azurite, parts.enter_context(Host(settings.port, environ, quiet=quiet)))

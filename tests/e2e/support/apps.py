@@ -1,0 +1,78 @@
+"""The app, running, and how to reach it: in a stack of the tests' own, or behind HOST_URL."""
+
+import os
+import socket
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from azure.storage.blob import BlobServiceClient, ContainerClient
+
+from localstack.azurite import Azurite
+from localstack.client import BackupClient, Document
+from localstack.host import Host
+from localstack.settings import STORAGE_SETTING, StackSettings
+
+_OWN_SETTINGS = ("PORT", "AZURITE_", STORAGE_SETTING, "BackupStorage", "BACKUP_", "FUNCTIONS_", "MAKE")
+
+
+@dataclass(frozen=True, slots=True)
+class RunningApp:
+    """An app at `base_url` with its storage. `host` is None if the tests did not start it (HOST_URL)."""
+
+    base_url: str
+    connection_string: str
+    client: BackupClient
+    blobs: BlobServiceClient
+    host: Host | None
+
+    @property
+    def container(self) -> ContainerClient:
+        """Where the backups are."""
+        return self.blobs.get_container_client("backups")
+
+    def back_up(self, root: object, timeout: float = 60) -> Document:
+        """Run a backup of `root` to its end, within `timeout` seconds; returns the final status document."""
+        return self.client.wait(self.client.start(str(root)), timeout)
+
+
+@contextmanager
+def running_app(azurite: Azurite, environ: Mapping[str, str]) -> Generator[RunningApp]:
+    """The app on a free port with `azurite` as its storage and `environ` on top of a clean environment."""
+    settings = {**clean_environ(), STORAGE_SETTING: azurite.connection_string, **environ}
+    with (
+        Host(free_port(), settings, quiet=True) as host,
+        _reach(host.base_url, azurite.connection_string, host) as app,
+    ):
+        yield app
+
+
+@contextmanager
+def app_elsewhere(base_url: str) -> Generator[RunningApp]:
+    """An app that runs already; its storage is what AzureWebJobsStorage says, else the emulator."""
+    default = StackSettings.from_environ(os.environ).emulator.connection_string
+    with _reach(base_url, os.environ.get(STORAGE_SETTING, default), None) as app:
+        yield app
+
+
+@contextmanager
+def _reach(base_url: str, connection_string: str, host: Host | None) -> Generator[RunningApp]:
+    with (
+        BackupClient(base_url) as client,
+        BlobServiceClient.from_connection_string(
+            connection_string, connection_timeout=5, read_timeout=30
+        ) as blobs,
+    ):
+        yield RunningApp(base_url, connection_string, client, blobs, host)
+
+
+def clean_environ() -> dict[str, str]:
+    """The environment without the settings of a stack that its owner may have made for the command line."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_OWN_SETTINGS)}
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nothing listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,1 @@
+"""What Azure sees: triggers and bindings, one module a concern, no logic."""

@@ -1,0 +1,36 @@
+"""What the activities of one worker process share: settings, clients, and limits on work in flight."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from sitebackup.copy import FileCopier
+from sitebackup.limits import ByteBudget
+from sitebackup.runs import RunStore
+from sitebackup.settings import Settings
+from sitebackup.storage import Container
+
+MEMORY = 64 * 1024 * 1024
+"""Bytes of file content in memory at once."""
+
+
+class Engine:
+    """The dependencies of the activities; one a process, used on one event loop.
+
+    `files` is a semaphore of `BACKUP_CONCURRENCY` files in flight, over all copy tasks of the process.
+    """
+
+    def __init__(self, settings: Settings, backups: Container, runs: Container) -> None:
+        self.settings = settings
+        self.files = asyncio.Semaphore(settings.concurrency)
+        self.runs = RunStore(runs)
+        self._threads = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="source")
+        self.copier = FileCopier(backups, ByteBudget(MEMORY), self._threads)
+
+    async def in_thread[T](self, function: Callable[[], T]) -> T:
+        """Run `function`, which waits for a disk, in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown(cancel_futures=True)

@@ -1,0 +1,31 @@
+"""The failure policy, as types.
+
+Trouble with a source file is an outcome of that file (`SourceError`, `BlobRefusedError`): recorded, reported,
+never the end of the other files. Trouble with the destination ends the attempt: `StorageUnavailableError` may
+pass, so it is raised and the retry policy sees it; `FatalError` cannot, and since a durable retry policy
+retries every exception, an activity returns it as data and the orchestration ends at once.
+"""
+
+
+class SourceError(Exception):
+    """One file cannot be backed up; the message is the reason that its outcome records."""
+
+
+class VanishedError(SourceError):
+    """The file was there when the tree was listed and is not there now. Reported, no failure."""
+
+
+class BlobRefusedError(SourceError):
+    """Storage refuses this one blob, whatever its content (its name, a lease, an immutability policy)."""
+
+
+class StorageUnavailableError(Exception):
+    """Storage did not answer, or asked to come back later, for longer than the client retries."""
+
+
+class FatalError(Exception):
+    """Nothing in this run can succeed: bad credentials, a forbidden container, a root that is not there."""
+
+
+class BackupFailedError(Exception):
+    """The end of a run that did not save everything; the message is the `output` that the caller reads."""

@@ -1,0 +1,18 @@
+"""Registered names, once. A name in a running task hub's history must never change."""
+
+BACKUP_SITE_CONTENT = "E2_BackupSiteContent"
+LIST_TREE = "E2_ListTree"
+COPY_TASKS = "E2_CopyTasks"
+
+GET_FILE_LIST = "E2_GetFileList"
+COPY_FILE_TO_BLOB = "E2_CopyFileToBlob"
+REPORT_FAILURES = "E2_ReportFailures"
+
+PUBLIC_ORCHESTRATORS = (BACKUP_SITE_CONTENT,)
+"""What may be started over HTTP; every other orchestration is a part of one of these."""
+
+BACKUPS_CONTAINER = "backups"
+"""One blob per file."""
+
+RUNS_CONTAINER = "backup-runs"
+"""What a run needs to remember and must not put into its history: plans and outcomes."""

@@ -1,0 +1,49 @@
+"""Packing files into copy tasks: large enough to make the task hub's work small, small enough to spread.
+
+Microsoft's ceiling for the Azure Storage task hub is 100 activities a second for each orchestration
+(https://learn.microsoft.com/azure/azure-functions/durable/durable-functions-perf-and-scale), so a task holds
+many small files. While the tree is small it holds one, which is the tutorial's shape.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from sitebackup.filetree import File
+
+SMALL_TREE = 256
+"""Up to so many files, each is a copy task of its own."""
+
+MAX_FILES = 500
+"""Files in a copy task, at most."""
+
+MAX_BYTES = 64 * 1024 * 1024
+"""Bytes in a copy task, at most; a bigger file is a task alone."""
+
+_TASKS_WANTED = 40
+"""For a tree of medium size: enough tasks that progress moves in steps well under 5 %."""
+
+LARGE_TREE = _TASKS_WANTED * MAX_FILES
+"""From so many files on, tasks are as large as they get."""
+
+
+def grain(files: int) -> int:
+    """Return how many files a copy task takes at most when a listing has found `files` of them."""
+    if files <= SMALL_TREE:
+        return 1
+    return min(MAX_FILES, -(-files // _TASKS_WANTED))
+
+
+def pack(files: Iterable[File], grain: int) -> Iterator[list[File]]:
+    """Yield copy tasks: at most `grain` files and `MAX_BYTES` each, or one bigger file."""
+    task: list[File] = []
+    size = 0
+    for file in files:
+        if file.size > MAX_BYTES:
+            yield [file]
+            continue
+        if task and (len(task) >= grain or size + file.size > MAX_BYTES):
+            yield task
+            task, size = [], 0
+        task.append(file)
+        size += file.size
+    if task:
+        yield task

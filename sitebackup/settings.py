@@ -1,0 +1,69 @@
+"""The app's settings: read once, validated at start, passed on from there.
+
+`docs/settings.md` is the table for operators. Storage connections are settings too, but of the deployment's
+own naming, and `sitebackup.storage` reads them.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+APP_DIRECTORY = str(Path(__file__).resolve().parents[1])
+"""What an empty request backs up: the directory that the app is deployed to."""
+
+
+class SettingError(ValueError):
+    """A setting has a value that the app cannot start with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that an operator may tune.
+
+    `allowed_roots`: real paths; only these directories and what is below them may be backed up.
+    `concurrency`: files in flight at once in one worker process.
+    `list_budget`: files after which one listing call enters no further directory.
+    """
+
+    allowed_roots: tuple[str, ...]
+    concurrency: int
+    list_budget: int
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """Read the settings; raises `SettingError` that names the variable and what it takes."""
+        return cls(
+            allowed_roots=_roots(environment),
+            concurrency=_integer(environment, "BACKUP_CONCURRENCY", 32, 1, 512),
+            list_budget=_integer(environment, "BACKUP_LIST_BUDGET", 20_000, 1, 1_000_000),
+        )
+
+    def allows(self, directory: str) -> bool:
+        """Tell whether `directory`, its symbolic links resolved, is inside an allowed root."""
+        real = Path(os.path.realpath(directory))
+        return any(real.is_relative_to(root) for root in self.allowed_roots)
+
+
+def _roots(environment: Mapping[str, str]) -> tuple[str, ...]:
+    name = "BACKUP_ALLOWED_ROOTS"
+    value = environment.get(name, "").strip()
+    if not value:
+        home = environment.get("HOME")
+        return tuple(os.path.realpath(root) for root in (APP_DIRECTORY, home) if root)
+    roots = [root for root in value.split(os.pathsep) if root]
+    for root in roots:
+        if not os.path.isabs(root):
+            raise SettingError(
+                f"{name} takes absolute paths separated by '{os.pathsep}'; '{root}' is relative."
+            )
+    return tuple(os.path.realpath(root) for root in roots)
+
+
+def _integer(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    value = environment.get(name, "").strip()
+    if not value:
+        return default
+    if not value.isascii() or not value.isdecimal() or not least <= int(value) <= most:
+        raise SettingError(f"{name} takes a whole number from {least} to {most}, not '{value}'.")
+    return int(value)

@@ -1,0 +1,263 @@
+"""Blob storage behind a small Protocol, and settings -> clients.
+
+Every request has a time limit. Transient trouble is retried here with exponential back-off and jitter for
+about twenty seconds; what still fails then is raised as `StorageUnavailableError` and is the retry policy's
+matter. What cannot succeed is not retried. Service codes become the app's own errors in one place,
+`_translate`; their messages carry the service's code and request id, never a URL's query or a header.
+"""
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol, cast
+
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+from azure.storage.blob import BlobBlock, ContentSettings
+from azure.storage.blob.aio import BlobServiceClient, ContainerClient, ExponentialRetry
+
+from sitebackup.errors import BlobRefusedError, FatalError, StorageUnavailableError
+
+CONNECT_TIMEOUT = 10
+"""Seconds."""
+
+READ_TIMEOUT = 60
+"""Seconds without a byte from storage."""
+
+# The client logs every request and every retry at INFO; a backup of a million files is a million requests.
+logging.getLogger("azure").setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A blob in a listing: `size` in bytes."""
+
+    name: str
+    size: int
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Properties:
+    """What is stored with a blob's content: its MD5 digest and metadata."""
+
+    md5: bytes | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class Container(Protocol):
+    """A container, created when it is missing.
+
+    Every method raises `StorageUnavailableError`, `FatalError` or `BlobRefusedError`. Writes overwrite.
+    """
+
+    async def put(self, name: str, data: bytes, properties: Properties) -> None:
+        """Store a whole blob. Its MD5, when given, is verified by the service."""
+        ...
+
+    async def stage(self, name: str, block_id: str, data: bytes, md5: bytes) -> None:
+        """Upload a block, to be committed later; the service verifies `md5`."""
+        ...
+
+    async def commit(self, name: str, block_ids: Sequence[str], properties: Properties) -> None:
+        """Make staged blocks, in this order, the blob's content."""
+        ...
+
+    async def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
+        """Return a range of a blob, or as much of it as there is."""
+        ...
+
+    def list(self, prefix: str) -> AsyncIterator[Blob]:
+        """Yield the blobs whose name starts with `prefix`, sorted by name."""
+        ...
+
+
+class AzureContainer:
+    """A `Container` of an Azure storage account or its emulator."""
+
+    def __init__(self, client: ContainerClient) -> None:
+        self._client = client
+
+    async def put(self, name: str, data: bytes, properties: Properties) -> None:
+        async def upload() -> None:
+            await self._client.get_blob_client(name).upload_blob(
+                data,
+                overwrite=True,
+                metadata=dict(properties.metadata),
+                content_settings=_content_settings(properties),
+                transactional_content_md5=properties.md5,
+            )
+
+        await self._write(upload, name)
+
+    async def stage(self, name: str, block_id: str, data: bytes, md5: bytes) -> None:
+        async def upload() -> None:
+            blob = self._client.get_blob_client(name)
+            await blob.stage_block(block_id, data, transactional_content_md5=md5)
+
+        await self._write(upload, name)
+
+    async def commit(self, name: str, block_ids: Sequence[str], properties: Properties) -> None:
+        async with _translated(name):
+            await self._client.get_blob_client(name).commit_block_list(
+                [BlobBlock(block_id) for block_id in block_ids],
+                metadata=dict(properties.metadata),
+                content_settings=_content_settings(properties),
+            )
+
+    async def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
+        async with _translated(name):
+            blob = self._client.get_blob_client(name)
+            return await (await blob.download_blob(offset, length)).readall()
+
+    async def list(self, prefix: str) -> AsyncIterator[Blob]:
+        async with _translated(prefix):
+            async for blob in self._client.list_blobs(prefix, include=["metadata"]):
+                yield Blob(blob.name, blob.size, blob.metadata or {})
+
+    async def _write(self, upload: Any, name: str) -> None:
+        """Run `upload`; when the container is missing, create it and run `upload` again."""
+        async with _translated(name):
+            try:
+                await upload()
+            except HttpResponseError as error:
+                if _code(error) != "ContainerNotFound":
+                    raise
+                await self._create()
+                await upload()
+
+    async def _create(self) -> None:
+        try:
+            await self._client.create_container()
+        except HttpResponseError as error:
+            if _code(error) != "ContainerAlreadyExists":
+                raise
+
+
+class Storage:
+    """A connection to one storage account; make one a process and close it."""
+
+    def __init__(self, service: BlobServiceClient, credential: Any = None) -> None:
+        self._service = service
+        self._credential = credential
+
+    def container(self, name: str) -> AzureContainer:
+        """Return the container `name`, which need not exist yet."""
+        return AzureContainer(self._service.get_container_client(name))
+
+    async def close(self) -> None:
+        """Close the connections of the clients."""
+        await self._service.close()
+        if self._credential is not None:
+            await self._credential.close()
+
+
+def connect(environment: Mapping[str, str]) -> Storage:
+    """Connect to the account that `BackupStorage` names, or else `AzureWebJobsStorage`.
+
+    Either is a connection string, or the identity form that Azure Functions has for it:
+    `<name>__blobServiceUri` or `<name>__accountName`, and `<name>__clientId` for a user-assigned identity
+    (https://learn.microsoft.com/azure/azure-functions/functions-reference#configure-an-identity-based-connection).
+
+    Raises `FatalError` when neither is configured or one cannot be read.
+    """
+    for name in ("BackupStorage", "AzureWebJobsStorage"):
+        if connection_string := environment.get(name, "").strip():
+            return _by_connection_string(name, connection_string)
+        if uri := _service_uri(environment, name):
+            return _by_identity(uri, environment.get(f"{name}__clientId"))
+    raise FatalError("AzureWebJobsStorage is not configured.")
+
+
+def _service_uri(environment: Mapping[str, str], name: str) -> str | None:
+    account = environment.get(f"{name}__accountName")
+    return environment.get(f"{name}__blobServiceUri") or (
+        f"https://{account}.blob.core.windows.net" if account else None
+    )
+
+
+def _by_connection_string(name: str, connection_string: str) -> Storage:
+    try:
+        service = BlobServiceClient.from_connection_string(connection_string, **_client_options())
+    except ValueError as error:  # its text quotes no part of the string, but a later version's might
+        raise FatalError(f"{name} is not a valid connection string.") from error
+    return Storage(service)
+
+
+def _by_identity(uri: str, client_id: str | None) -> Storage:
+    # Imported here: it takes a third of a second, which a connection string never needs.
+    from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415
+
+    credential = DefaultAzureCredential(managed_identity_client_id=client_id)
+    return Storage(BlobServiceClient(uri, credential=credential, **_client_options()), credential)
+
+
+def _client_options() -> dict[str, Any]:
+    return {
+        "connection_timeout": CONNECT_TIMEOUT,
+        "read_timeout": READ_TIMEOUT,
+        # Waits about 1, 3, 5 and 9 seconds, each a second more or less by jitter.
+        "retry_policy": ExponentialRetry(
+            initial_backoff=1,
+            increment_base=2,
+            random_jitter_range=1,
+            retry_total=4,
+            retry_connect=4,
+            retry_read=4,
+            retry_status=4,
+        ),
+    }
+
+
+def _content_settings(properties: Properties) -> ContentSettings:
+    digest = bytearray(properties.md5) if properties.md5 is not None else None
+    return ContentSettings(content_md5=digest)
+
+
+def _code(error: HttpResponseError) -> str:
+    return str(getattr(error, "error_code", None) or error.status_code or type(error).__name__)
+
+
+_REFUSES_THE_BLOB = {
+    "BlobImmutableDueToPolicy",
+    "InvalidBlobType",
+    "InvalidResourceName",
+    "InvalidUri",
+    "LeaseIdMissing",
+    "OutOfRangeInput",
+    "SnapshotsPresent",
+}
+_MAY_PASS = {
+    "AccountBeingCreated",
+    "ContainerBeingDeleted",
+    "InvalidBlobOrBlock",  # another attempt's commit threw away this attempt's blocks
+    "InvalidBlockList",
+    "Md5Mismatch",  # the request was damaged on its way
+    "OperationTimedOut",
+    "ServerBusy",
+}
+_TRANSIENT_STATUS = {408, 429, 500, 502, 503, 504}
+
+
+@asynccontextmanager
+async def _translated(name: str) -> AsyncGenerator[None]:
+    """Turn the client's errors about the blob `name` into the app's own."""
+    try:
+        yield
+    except ClientAuthenticationError as error:
+        raise FatalError(f"Storage refuses the app's credentials ({_code(error)}).") from error
+    except HttpResponseError as error:
+        raise _translate(error) from error
+    except AzureError as error:  # no answer at all: refused, reset, timed out, unknown host
+        raise StorageUnavailableError(f"Storage does not answer ({type(error).__name__}).") from error
+
+
+def _translate(error: HttpResponseError) -> Exception:
+    code = _code(error)
+    headers = cast("Mapping[str, str]", getattr(error.response, "headers", None) or {})
+    text = f"{code}, request {headers.get('x-ms-request-id', 'unknown')}"
+    if code in _REFUSES_THE_BLOB:
+        return BlobRefusedError(f"storage refuses the blob ({text})")
+    if code in _MAY_PASS or error.status_code in _TRANSIENT_STATUS:
+        return StorageUnavailableError(f"Storage cannot serve the request now ({text}).")
+    return FatalError(f"Storage refuses the request ({text}).")

@@ -15,7 +15,7 @@ _TAIL = 8_000
 
 
 class NewApp(Protocol):
-    """Starts an app of the test's own: `environ` are its settings, `azurite` is its storage, else the shared one."""
+    """Starts an app with `environ` as its settings, on `azurite`, or else on the shared emulator."""
 
     def __call__(
         self, environ: dict[str, str] | None = None, *, workers: int = 1, azurite: Azurite | None = None

@@ -1,0 +1,171 @@
+"""The commands, typed as a newcomer types them, and what is left of them afterwards."""
+
+import json
+import signal
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from azure.storage.blob import ContainerClient
+
+from localstack.azurite import Azurite
+from localstack.settings import StackSettings
+from tests.e2e.support.commands import Foreground, make, make_start, run_line, stack_environ
+from tests.e2e.support.containers import assert_container_equals_tree
+from tests.e2e.support.trees import Size, Tree, make_tree, total_bytes
+from tests.e2e.support.waiting import wait_until
+
+SITE: Tree = {
+    "index.html": b"<h1>hello</h1>",
+    "empty": b"",
+    "a b & $c": b"1",
+    "logs": {"today.log": Size(70_000), "2025": {"all.log": Size(9_000_000)}},
+}
+
+
+def test_make_backup_prints_the_final_status_and_leaves_every_byte(tmp_path: Path) -> None:
+    root = make_tree(tmp_path / "my $ite", SITE)
+    data = tmp_path / "azurite"
+    environ = stack_environ(data)
+
+    ended = make("backup", f"ROOT={root}", environ=environ)
+
+    assert ended.returncode == 0, ended.stderr
+    [line] = ended.stdout.splitlines()
+    document = json.loads(line)
+    assert document["runtimeStatus"] == "Completed"
+    assert document["output"] == total_bytes(root)
+    assert document["input"] == str(root)
+    assert "copying: " in ended.stderr
+    with Azurite(StackSettings.from_environ(environ).emulator, data) as emulator:
+        container = ContainerClient.from_connection_string(emulator.connection_string, "backups")
+        with container:
+            assert_container_equals_tree(container, root)
+
+
+def test_blobs_are_listed_and_fetched_after_the_stack_has_stopped(tmp_path: Path) -> None:
+    root = make_tree(tmp_path / "site", SITE)
+    environ = stack_environ(tmp_path / "azurite")
+    assert make("backup", f"ROOT={root}", environ=environ).returncode == 0
+    name = f"{root}/index.html".lstrip("/")
+
+    listed = make("list", environ=environ).stdout
+    fetched = run_line(f".venv/bin/python -m localstack get {name}", environ).stdout
+
+    assert f"{14:>15,}  {name}\n" in listed
+    assert fetched == "<h1>hello</h1>"
+
+
+def test_make_backup_of_a_missing_directory_fails_with_its_name(tmp_path: Path) -> None:
+    ended = make("backup", f"ROOT={tmp_path}/nowhere", environ=stack_environ())
+
+    assert ended.returncode == 1, ended.stderr
+    document = json.loads(ended.stdout.splitlines()[-1])
+    assert document["runtimeStatus"] == "Failed"
+    assert f"{tmp_path}/nowhere" in document["output"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "message"),
+    [
+        pytest.param([], {}, "usage: make backup ROOT=", id="no ROOT"),
+        pytest.param(["ROOT=/etc"], {"PORT": "http"}, "PORT='http' is not a port", id="bad port"),
+        pytest.param(["ROOT=/"], {"AZURITE_DATA": ".azurite"}, "/ contains", id="the data in the tree"),
+        pytest.param(["ROOT=/etc"], {"BACKUP_ALLOWED_ROOTS": "/srv"}, "BACKUP_ALLOWED_ROOTS", id="forbidden"),
+    ],
+)
+def test_make_backup_says_what_was_wrong_with_the_question(
+    arguments: list[str], environ: Mapping[str, str], message: str
+) -> None:
+    ended = make("backup", *arguments, environ={**stack_environ(), **environ})
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert message in ended.stderr
+
+
+def test_make_start_prints_a_curl_line_that_starts_a_backup(tmp_path: Path) -> None:
+    environ = stack_environ()
+    with make_start(environ, tmp_path) as stack:
+        said = stack.output.read_text()
+        assert f"{stack.base_url}/orchestrators/{{functionName}}" in said
+        [line] = [line for line in said.splitlines() if line.startswith("  curl ")]
+        assert "202 Accepted" in run_line(line, environ).stdout
+
+
+def test_ctrl_c_stops_everything_and_frees_the_ports(tmp_path: Path) -> None:
+    environ = stack_environ()
+    with make_start(environ, tmp_path) as stack:
+        parts = stack.parts()
+        stack.interrupt(signal.SIGINT)
+        stack.wait()
+
+    assert_gone(parts)
+    assert_ports_are_free(environ)
+    assert "Traceback" not in stack.output.read_text()
+
+
+def test_two_stacks_run_side_by_side(tmp_path: Path) -> None:
+    one, two = stack_environ(tmp_path / "one"), stack_environ(tmp_path / "two")
+    with make_start(one, tmp_path) as first, make_start(two, tmp_path) as second:
+        assert is_running(first)
+        assert is_running(second)
+
+
+def test_a_stack_refuses_the_data_of_another(tmp_path: Path) -> None:
+    with make_start(stack_environ(tmp_path / "azurite"), tmp_path):
+        refused = make("start", environ=stack_environ(tmp_path / "azurite"))
+
+    assert refused.returncode != 0
+    assert "is in use by another stack" in refused.stderr
+    assert "AZURITE_DATA=" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "variable", ["PORT", "AZURITE_BLOB_PORT", "AZURITE_QUEUE_PORT", "AZURITE_TABLE_PORT"]
+)
+def test_a_busy_port_is_named_with_the_variable_that_changes_it(variable: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        refused = make("start", environ={**stack_environ(), variable: str(port)})
+
+    assert refused.returncode != 0
+    assert f"Port {port} of 127.0.0.1" in refused.stderr
+    assert f" {variable}=N" in refused.stderr
+
+
+@pytest.mark.parametrize(("word", "name"), [("azurite", "Azurite"), ("devhost", "The Functions host")])
+def test_a_part_that_dies_ends_the_stack_with_its_name(word: str, name: str, tmp_path: Path) -> None:
+    with make_start(stack_environ(), tmp_path) as stack:
+        parts = stack.parts()
+        stack.part(word).kill()
+
+        assert stack.wait() != 0
+    assert f"{name} ended with exit code -9" in stack.output.read_text()
+    assert_gone(parts)
+
+
+def test_no_process_outlives_a_killed_stack(tmp_path: Path) -> None:
+    with make_start(stack_environ(), tmp_path) as stack:
+        parts = stack.parts()
+        stack.part("localstack").kill()
+
+        assert stack.wait() != 0
+    assert_gone(parts)
+
+
+def is_running(stack: Foreground) -> bool:
+    return httpx.get(f"{stack.base_url}/admin/host/status").json()["state"] == "Running"
+
+
+def assert_gone(processes: list[psutil.Process]) -> None:
+    """Within a few seconds: those of a killed parent end when the system has told them."""
+    assert processes
+    wait_until(lambda: not any(process.is_running() for process in processes), 15, lambda: processes)
+
+
+def assert_ports_are_free(environ: Mapping[str, str]) -> None:
+    for variable in ("PORT", "AZURITE_BLOB_PORT", "AZURITE_QUEUE_PORT", "AZURITE_TABLE_PORT"):
+        socket.create_server(("127.0.0.1", int(environ[variable]))).close()

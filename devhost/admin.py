@@ -1,0 +1,109 @@
+"""The admin endpoint: is the host well, which functions are there, run one by hand.
+
+`POST /admin/functions/{name}` is how a timer trigger is tried: timers don't fire by themselves here.
+"""
+
+import asyncio
+import json
+import logging
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from .functions import Function
+from .invocations import Invocation, InvocationResult, InvocationTimeoutError, WorkerLostError
+from .keys import Keys
+
+# The host version whose behavior this one follows.
+_VERSION = "4.0.0"
+
+_logger = logging.getLogger(__name__)
+
+
+class Admin:
+    """Answers below `/admin`."""
+
+    def __init__(
+        self,
+        functions: Sequence[Function],
+        invoke: Callable[[Invocation], Awaitable[InvocationResult]],
+        keys: Keys,
+        base_url: str,
+    ) -> None:
+        self._functions = {function.name.lower(): function for function in functions}
+        self._invoke = invoke
+        self._keys = keys
+        self._base_url = base_url
+        self._id = uuid.uuid4().hex
+        self._started = time.monotonic()
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def handle(self, request: web.Request, parts: list[str]) -> web.StreamResponse:
+        """Answers one request. `parts` are the path's segments behind `/admin`, percent-encoded."""
+        if not self._keys.allow("admin", request.headers, request.query):
+            return web.Response(status=401)
+        match request.method, [part.lower() for part in parts]:
+            case "GET" | "POST", ["host", "ping"]:
+                return web.Response(status=200)
+            case "GET", ["host", "status"]:
+                return web.json_response(self._status())
+            case "GET", ["functions"]:
+                return web.json_response([self._document(function) for function in self._functions.values()])
+            case method, ["functions", name] if unquote(name) in self._functions:
+                function = self._functions[unquote(name)]
+                if method == "GET":
+                    return web.json_response(self._document(function))
+                if method == "POST":
+                    return await self._run(request, function)
+        return web.Response(status=404)
+
+    def _status(self) -> dict[str, Any]:
+        uptime = int(1000 * (time.monotonic() - self._started))
+        return {"id": self._id, "state": "Running", "version": _VERSION, "processUptime": uptime}
+
+    def _document(self, function: Function) -> dict[str, Any]:
+        return {
+            "name": function.name,
+            "href": f"{self._base_url}/admin/functions/{function.name}",
+            "config": {"name": function.name, "bindings": function.bindings},
+            "language": "python",
+            "isDisabled": False,
+        }
+
+    async def _run(self, request: web.Request, function: Function) -> web.StreamResponse:
+        """Fire and forget: the answer says that the function was started, not how it ended."""
+        try:
+            text = json.loads(await request.text())["input"]
+        except (ValueError, LookupError, TypeError):
+            return web.Response(status=400)
+        if not isinstance(text, str):
+            return web.Response(status=400)
+        if function.trigger_type == "timerTrigger":
+            invocation = Invocation(function, _timer_info().encode(), "json")
+        elif function.trigger_type == "activityTrigger":
+            invocation = Invocation(function, text.encode())
+        else:
+            return web.Response(status=400)
+        task = asyncio.create_task(self._run_and_log(invocation))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return web.Response(status=202)
+
+    async def _run_and_log(self, invocation: Invocation) -> None:
+        name = invocation.function.name
+        try:
+            result = await self._invoke(invocation)
+        except (InvocationTimeoutError, WorkerLostError) as error:
+            _logger.error("Function '%s' did not end: %s", name, error)
+            return
+        if result.failure is not None:
+            _logger.error("Function '%s' failed. %s\n%s", name, result.failure.message, result.failure.stack)
+
+
+def _timer_info() -> str:
+    schedule = {"AdjustForDST": True}
+    return json.dumps({"Schedule": schedule, "ScheduleStatus": None, "IsPastDue": False})

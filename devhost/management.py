@@ -1,0 +1,286 @@
+"""The durable webhooks: the HTTP management API below `/runtime/webhooks/durabletask`.
+
+Written along `HttpApiHandler.cs` of azure-functions-durable-extension, the order of its checks included.
+What no rule answers is 404 without a body.
+"""
+
+import asyncio
+import json
+from typing import Any
+from urllib.parse import quote_plus, unquote
+
+import durabletask.internal.orchestrator_service_pb2 as pb
+import grpc
+from aiohttp import web
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from .entity_webhooks import EntityWebhooks
+from .execution import TERMINAL_STATUSES, HubError, text
+from .hub import Hub
+from .keys import Keys
+from .payloads import (
+    STATUS_NAMES,
+    error_document,
+    history_events,
+    management_urls,
+    output,
+    status_document,
+)
+from .webhook_query import WebhookQuery
+from .workqueue import LOCAL_CALL
+
+WEBHOOK_PATH = "/runtime/webhooks/durabletask"
+
+
+class Management:
+    """Answers the durable webhooks."""
+
+    def __init__(self, hub: Hub, keys: Keys, hub_name: str) -> None:
+        self._hub = hub
+        self._keys = keys
+        self._link_query = f"taskHub={quote_plus(hub_name)}&connection=Storage&code={keys.system}"
+        self._entities = EntityWebhooks(hub)
+
+    async def handle(self, request: web.Request, parts: list[str]) -> web.StreamResponse:
+        """Answers one request. `parts` are the path's segments behind WEBHOOK_PATH, percent-encoded."""
+        if not self._keys.allow("system", request.headers, request.query):
+            return web.Response(status=401)
+        try:
+            return await self._route(request, [unquote(part) for part in parts])
+        except Exception as error:  # noqa: BLE001 (as in Azure: whatever goes wrong, the caller gets a 500)
+            return _error(500, "Something went wrong while processing your request", error)
+
+    async def _route(self, request: web.Request, parts: list[str]) -> web.StreamResponse:
+        query = WebhookQuery(request.query)
+        controller, *rest = parts or [""]
+        match request.method, controller.lower(), rest:
+            case "POST", "orchestrators", [name] | [name, _]:
+                return await self._start(request, query, name, rest[1] if len(rest) > 1 else "")
+            case "GET", "instances", []:
+                return self._list(request, query)
+            case "DELETE", "instances", []:
+                return self._purge_many(query)
+            case "GET", "instances", [instance_id]:
+                return self._status(request, query, instance_id)
+            case "DELETE", "instances", [instance_id]:
+                return self._purge(instance_id)
+            case "POST", "instances", [instance_id, operation]:
+                return await self._steer(request, query, instance_id, operation.lower())
+            case "POST", "instances", [instance_id, operation, event] if operation.lower() == "raiseevent":
+                return await self._raise_event(request, instance_id, event)
+            case method, "entities", _:
+                return await self._entities.handle(request, query, method, rest)
+            case _:
+                return web.Response(status=404)
+
+    # Starting
+
+    async def _start(
+        self, request: web.Request, query: WebhookQuery, name: str, instance_id: str
+    ) -> web.StreamResponse:
+        body = await request.text()
+        if body:
+            try:
+                json.loads(body)
+            except ValueError as error:
+                return _error(400, "Invalid JSON content", error)
+        wanted = pb.CreateInstanceRequest(
+            name=name, instanceId=instance_id, input=text(body), version=text(query.text("version"))
+        )
+        try:
+            created = self._hub.StartInstance(wanted, LOCAL_CALL)
+        except HubError as error:
+            return _error(409, str(error))
+        return await self._started(request, query, created.instanceId)
+
+    async def _restart(
+        self, request: web.Request, query: WebhookQuery, instance_id: str
+    ) -> web.StreamResponse:
+        wanted = pb.RestartInstanceRequest(
+            instanceId=instance_id, restartWithNewInstanceId=query.flag("restartWithNewInstanceId", True)
+        )
+        try:
+            restarted = self._hub.RestartInstance(wanted, LOCAL_CALL)
+        except HubError as error:
+            if error.code == grpc.StatusCode.NOT_FOUND:
+                return _error(400, "InstanceId does not match a valid orchestration instance.", error)
+            return _error(409, "A non-terminal instance with this instance ID already exists.", error)
+        return await self._started(request, query, restarted.instanceId)
+
+    async def _started(
+        self, request: web.Request, query: WebhookQuery, instance_id: str
+    ) -> web.StreamResponse:
+        """Answers at once, or waits a while for the end if the caller gave `timeout` and `pollingInterval`."""
+        timeout, interval = query.seconds("timeout"), query.seconds("pollingInterval")
+        if timeout is not None and interval is not None:
+            if interval > timeout:
+                message = f"Total timeout {timeout:g} should be bigger than retry timeout {interval:g}"
+                return _error(400, message)
+            state = await self._wait(instance_id, timeout, interval)
+            if state is not None and state.orchestrationStatus == pb.ORCHESTRATION_STATUS_COMPLETED:
+                return _json(output(state))
+            if state is not None and state.orchestrationStatus in TERMINAL_STATUSES:
+                return self._status(request, query, instance_id)
+        urls = management_urls(
+            instance_id, f"{request.scheme}://{request.host}{WEBHOOK_PATH}", self._link_query
+        )
+        return _json(urls, 202, {"Location": urls["statusQueryGetUri"], "Retry-After": "10"})
+
+    async def _wait(self, instance_id: str, timeout: float, interval: float) -> pb.OrchestrationState | None:  # noqa: ASYNC109 (the caller's parameter, polled as in Azure)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        while True:
+            state = self._find(instance_id)
+            remaining = deadline - loop.time()
+            if state is None or state.orchestrationStatus in TERMINAL_STATUSES or remaining <= 0:
+                return state
+            await asyncio.sleep(min(interval, remaining))
+
+    # Asking
+
+    def _find(self, instance_id: str) -> pb.OrchestrationState | None:
+        wanted = pb.GetInstanceRequest(instanceId=instance_id, getInputsAndOutputs=True)
+        found = self._hub.GetInstance(wanted, LOCAL_CALL)
+        return found.orchestrationState if found.exists else None
+
+    def _status(self, request: web.Request, query: WebhookQuery, instance_id: str) -> web.StreamResponse:
+        state = self._find(instance_id)
+        if state is None:
+            return web.Response(status=404)
+        show_input = query.flag("showInput", True)
+        history: list[dict[str, Any]] | None = None
+        if query.flag("showHistory", False):
+            wanted = pb.StreamInstanceHistoryRequest(instanceId=instance_id)
+            history = history_events(
+                self._hub.StreamInstanceHistory(wanted, LOCAL_CALL),
+                show_input=show_input,
+                show_output=query.flag("showHistoryOutput", False),
+            )
+        document = status_document(state, show_input=show_input, history=history)
+        if state.orchestrationStatus not in TERMINAL_STATUSES:
+            location = f"{request.scheme}://{request.host}{request.rel_url}"
+            return _json(document, 202, {"Location": location, "Retry-After": "5"})
+        failed = state.orchestrationStatus == pb.ORCHESTRATION_STATUS_FAILED
+        error = failed and query.flag("returnInternalServerErrorOnFailure", False)
+        return _json(document, 500 if error else 200)
+
+    def _list(self, request: web.Request, query: WebhookQuery) -> web.StreamResponse:
+        show_input = query.flag("showInput", True)
+        wanted = pb.InstanceQuery(
+            runtimeStatus=query.statuses("runtimeStatus"),
+            createdTimeFrom=query.time("createdTimeFrom"),
+            createdTimeTo=query.time("createdTimeTo"),
+            instanceIdPrefix=text(query.text("instanceIdPrefix")),
+            maxInstanceCount=query.number("top") or 0,
+            continuationToken=text(request.headers.get("x-ms-continuation-token")),
+            fetchInputsAndOutputs=True,
+        )
+        page = self._hub.QueryInstances(pb.QueryInstancesRequest(query=wanted), LOCAL_CALL)
+        documents = [status_document(state, show_input=show_input) for state in page.orchestrationState]
+        return _json(documents, headers={"x-ms-continuation-token": page.continuationToken.value})
+
+    # Steering
+
+    async def _steer(
+        self, request: web.Request, query: WebhookQuery, instance_id: str, operation: str
+    ) -> web.StreamResponse:
+        reason = text(query.text("reason"))
+        match operation:
+            case "restart":
+                return await self._restart(request, query, instance_id)
+            case "rewind":
+                return self._rewind(query, instance_id)
+            case "terminate" | "suspend" | "resume":
+                gone = self._gone(instance_id)
+                if gone is not None:
+                    return gone
+            case _:
+                return web.Response(status=404)
+        match operation:
+            case "terminate":
+                self._hub.TerminateInstance(
+                    pb.TerminateRequest(instanceId=instance_id, output=reason), LOCAL_CALL
+                )
+            case "suspend":
+                self._hub.SuspendInstance(
+                    pb.SuspendRequest(instanceId=instance_id, reason=reason), LOCAL_CALL
+                )
+            case _:
+                self._hub.ResumeInstance(pb.ResumeRequest(instanceId=instance_id, reason=reason), LOCAL_CALL)
+        return web.Response(status=202)
+
+    def _gone(self, instance_id: str) -> web.StreamResponse | None:
+        """The answer if there is nothing left to steer."""
+        state = self._find(instance_id)
+        if state is None:
+            return web.Response(status=404)
+        if state.orchestrationStatus in TERMINAL_STATUSES:
+            return web.Response(status=410)
+        return None
+
+    def _rewind(self, query: WebhookQuery, instance_id: str) -> web.StreamResponse:
+        state = self._find(instance_id)
+        if state is None:
+            return _json(f'No orchestration with instance ID "{instance_id}" found.', 404)
+        if state.orchestrationStatus != pb.ORCHESTRATION_STATUS_FAILED:
+            status = STATUS_NAMES[state.orchestrationStatus]
+            message = f'This orchestration has status {status}, but only orchestrations in the "Failed" state'
+            return _json(f"{message} can be rewound.", 412)
+        wanted = pb.RewindInstanceRequest(instanceId=instance_id, reason=text(query.text("reason")))
+        self._hub.RewindInstance(wanted, LOCAL_CALL)
+        return web.Response(status=202)
+
+    async def _raise_event(self, request: web.Request, instance_id: str, name: str) -> web.StreamResponse:
+        gone = self._gone(instance_id)
+        if gone is not None:
+            return gone
+        if request.content_type != "application/json" or "Content-Type" not in request.headers:
+            return _error(400, "Only application/json request content is supported")
+        body = await request.text()
+        try:
+            json.loads(body or "null")
+        except ValueError as error:
+            return _error(400, "Invalid JSON content", error)
+        event = pb.RaiseEventRequest(instanceId=instance_id, name=name, input=text(body))
+        self._hub.RaiseEvent(event, LOCAL_CALL)
+        return web.Response(status=202)
+
+    # Purging
+
+    def _purge(self, instance_id: str) -> web.StreamResponse:
+        state = self._find(instance_id)
+        if state is None:
+            return web.Response(status=404)
+        if state.orchestrationStatus not in TERMINAL_STATUSES:
+            message = (
+                "Only orchestrations in a terminal state can be purged, but the orchestration with instance ID "
+                f"{instance_id} has status {STATUS_NAMES[state.orchestrationStatus]}"
+            )
+            return _json(message, 412)
+        purged = self._hub.PurgeInstances(pb.PurgeInstancesRequest(instanceId=instance_id), LOCAL_CALL)
+        return _json({"instancesDeleted": purged.deletedInstanceCount})
+
+    def _purge_many(self, query: WebhookQuery) -> web.StreamResponse:
+        since = query.time("createdTimeFrom")
+        if since is None:
+            return _json("Please provide value for 'createdTimeFrom' parameter.", 400)
+        until = query.time("createdTimeTo")
+        if until is None:
+            until = Timestamp()
+            until.GetCurrentTime()
+        wanted = pb.PurgeInstanceFilter(
+            createdTimeFrom=since, createdTimeTo=until, runtimeStatus=query.statuses("runtimeStatus")
+        )
+        purged = self._hub.PurgeInstances(pb.PurgeInstancesRequest(purgeInstanceFilter=wanted), LOCAL_CALL)
+        if purged.deletedInstanceCount == 0:
+            return web.Response(status=404)
+        return _json({"instancesDeleted": purged.deletedInstanceCount})
+
+
+def _json(document: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    body = json.dumps(document, ensure_ascii=False)
+    return web.Response(text=body, status=status, content_type="application/json", headers=headers)
+
+
+def _error(status: int, message: str, error: Exception | None = None) -> web.Response:
+    return _json(error_document(message, error), status)

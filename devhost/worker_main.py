@@ -1,0 +1,191 @@
+"""A worker process: indexes the app and runs its functions, with Microsoft's worker library.
+
+Started by `workers.py` as `python -m devhost.worker_main <socket fd> <app directory>`. Over the socket it first
+answers with what it indexed, then runs each invocation that comes, many at once: `async` functions on this event
+loop, the others in the library's thread pool, as in Azure. The end of the socket is the order to stop; it also
+comes when the host is killed, so that no worker outlives its host.
+"""
+
+import asyncio
+import logging
+import os
+import select
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Protocol, cast
+
+import azure_functions_runtime
+
+from .frames import Frame, encode, read_frame
+from .worker_protos import PROTOS, ParameterBinding, StatusResult, TypedData
+
+# A function that runs on when the host is gone gets this long before the process ends under it.
+_GRACE_SECONDS = 3.0
+# One line an invocation or a turn: of use to the authors of these libraries, noise at the terminal of an app's.
+_CHATTY_LOGGERS = ("azure.functions", "azure.durable_functions", "durabletask")
+
+
+class _Runtime(Protocol):
+    """The part of `azure_functions_runtime` that is used here; the package carries no types."""
+
+    def start_threadpool_executor(self) -> None: ...
+    async def worker_init_request(self, request: object) -> Any: ...
+    async def functions_metadata_request(self, request: object) -> Any: ...
+    async def invocation_request(self, request: object) -> Any: ...
+
+
+_runtime = cast(_Runtime, azure_functions_runtime)
+
+
+def main() -> None:
+    """Entry of the process."""
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    app = Path(sys.argv[2])
+    threading.Thread(target=_exit_with_host, args=(connection.fileno(),), daemon=True).start()
+    logging.basicConfig(
+        level=logging.INFO,
+        format="[%(asctime)s] %(levelname)s %(message)s",
+        datefmt="%H:%M:%S",
+        stream=sys.stderr,
+    )
+    for name in _CHATTY_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    os.chdir(app)
+    # In the order of Azure: a deployment's own packages, then the app's modules. The entry replaced is the
+    # directory this package was started from.
+    sys.path[0:1] = [str(app / ".python_packages/lib/site-packages"), str(app)]
+    asyncio.run(_serve(connection, app))
+
+
+def _exit_with_host(descriptor: int) -> None:
+    """Ends the process soon after the host closed its end, even while a function blocks the event loop."""
+    poller = select.poll()
+    poller.register(descriptor, 0)  # hang-ups are reported without being asked for
+    poller.poll()
+    time.sleep(_GRACE_SECONDS)
+    os._exit(1)
+
+
+async def _serve(connection: socket.socket, app: Path) -> None:
+    reader, writer = await asyncio.open_unix_connection(sock=connection)
+    try:
+        writer.write(encode(await _index(app)))
+        running: set[asyncio.Task[None]] = set()
+        while (frame := await read_frame(reader)) is not None:
+            task = asyncio.create_task(_run(frame, writer))
+            running.add(task)
+            task.add_done_callback(running.discard)
+    finally:
+        writer.close()
+
+
+async def _index(app: Path) -> Frame:
+    """Loads the app. Header: `{"functions": [{"id", "name", "bindings"}, ...]}` or `{"failure": {...}}`."""
+    _runtime.start_threadpool_executor()
+    request = SimpleNamespace(
+        request=SimpleNamespace(
+            worker_init_request=SimpleNamespace(capabilities={}, function_app_directory=str(app))
+        ),
+        properties={"host": "127.0.0.1", "protos": PROTOS},
+    )
+    answer = await _runtime.worker_init_request(request)
+    if answer.result.status == StatusResult.Failure:
+        return Frame({"failure": _failure(answer.result.exception)})
+    index = await _runtime.functions_metadata_request(request)
+    functions = [
+        {"id": f.function_id, "name": f.name, "bindings": f.raw_bindings}
+        for f in index.function_metadata_results or ()
+    ]
+    return Frame({"functions": functions})
+
+
+async def _run(frame: Frame, writer: asyncio.StreamWriter) -> None:
+    answer = await _runtime.invocation_request(
+        SimpleNamespace(request=SimpleNamespace(invocation_request=_invocation(frame)))
+    )
+    writer.write(encode(_result(frame, answer)))
+    await writer.drain()
+
+
+def _invocation(frame: Frame) -> SimpleNamespace:
+    """The library's InvocationRequest for a frame of `pool.py`."""
+    header = frame.header
+    inputs = [ParameterBinding(name=header["parameter"], data=_trigger_data(frame))]
+    inputs += [
+        ParameterBinding(name=name, data=TypedData(string=value)) for name, value in header["inputs"].items()
+    ]
+    return SimpleNamespace(
+        invocation_id=str(header["id"]),
+        function_id=header["function"],
+        input_data=inputs,
+        trigger_metadata={},
+        trace_context=SimpleNamespace(trace_parent="", trace_state="", attributes={}),
+        retry_context=SimpleNamespace(retry_count=0, max_retry_count=0, exception=None),
+    )
+
+
+def _trigger_data(frame: Frame) -> TypedData:
+    kind: str = frame.header["kind"]
+    if kind != "http":
+        return TypedData(**{kind: frame.payload.decode()})
+    return TypedData(http=SimpleNamespace(**frame.header["http"], body=TypedData(bytes=frame.payload)))
+
+
+def _result(frame: Frame, answer: Any) -> Frame:
+    """Header: `{"id"}` with `"failure": {"message", "stack"}`, or with `"kind"` of the payload and, for HTTP,
+    `"http": {"status", "headers", "cookies"}`."""
+    header: dict[str, object] = {"id": frame.header["id"], "kind": None}
+    if answer.result.status == StatusResult.Failure:
+        header["failure"] = _failure(answer.result.exception)
+        return Frame(header)
+    outputs = {output.name: output.data for output in answer.output_data}
+    value = outputs.get(frame.header["output"], answer.return_value)
+    if value is None:
+        return Frame(header)
+    header["kind"] = value.kind
+    if value.kind != "http":
+        return Frame(header, _bytes(value.value))
+    response = value.http
+    header["http"] = {
+        "status": int(response.status_code),
+        "headers": response.headers,
+        "cookies": [_cookie(cookie) for cookie in response.cookies or ()],
+    }
+    return Frame(header, _bytes(response.body.value))
+
+
+def _bytes(value: object) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+def _cookie(cookie: Any) -> dict[str, Any]:
+    """A cookie as keyword arguments of aiohttp's `set_cookie`, `expires` in seconds since 1970."""
+    nullable = {
+        "domain": cookie.domain,
+        "path": cookie.path,
+        "max_age": cookie.max_age,
+        "expires": cookie.expires,
+    }
+    present = {name: field.value for name, field in nullable.items() if field is not None}
+    if "expires" in present:
+        present["expires"] = present["expires"].seconds
+    flags = {"secure": cookie.secure, "httponly": cookie.http_only}
+    return {
+        "name": cookie.name,
+        "value": cookie.value,
+        "samesite": cookie.same_site or None,
+        **{name: value for name, value in present.items() if value != ""},
+        **{name: field.value for name, field in flags.items() if field is not None},
+    }
+
+
+def _failure(exception: Any) -> dict[str, str]:
+    return {"message": exception.message, "stack": exception.stack_trace}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,224 @@
+"""The task hub's inner side: work out, results in.
+
+Microsoft's in-memory backend streams work to a connected worker and trusts it to live. Here the dispatcher takes
+work and gives back a result, or the work itself when its worker died: that is what makes "at least once" true.
+"""
+
+import itertools
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import cast, override
+
+import durabletask.internal.orchestrator_service_pb2 as pb
+import grpc
+from durabletask.entities import EntityInstanceId
+from durabletask.internal import helpers
+from durabletask.testing.in_memory_backend import OrchestrationInstance
+
+from .execution import (
+    ActivityWork,
+    EntityWork,
+    Execution,
+    HubError,
+    LocalCall,
+    TurnWork,
+    now_event,
+    stamp,
+    text,
+)
+from .runs import Runs
+
+# While other activities of the orchestration run, a completion waits this long for company: a turn replays the whole
+# history, so that ten completions in one turn cost a tenth.
+_TURN_DELAY_SECONDS = 0.02
+
+LOCAL_CALL = cast(grpc.ServicerContext, LocalCall())
+
+
+class WorkQueue(Runs):
+    """The backend with a queue that work is taken from. All methods may be called from any thread."""
+
+    def __init__(
+        self, wake: Callable[[], None], call_later: Callable[[float, Callable[[], None]], None]
+    ) -> None:
+        super().__init__(wake, call_later)
+        self._tickets = itertools.count(1)
+        self._activities: deque[ActivityWork] = deque()
+
+    # Turns of orchestrations
+
+    def take_turn(self) -> TurnWork | None:
+        """The next orchestration that has something to do, if any. It isn't given out again until it is back."""
+        with self._lock:
+            while self._orchestration_queue:
+                instance_id = self._orchestration_queue.popleft()
+                self._orchestration_queue_set.discard(instance_id)
+                execution = self.execution(instance_id)
+                if (
+                    execution
+                    and execution.pending_events
+                    and instance_id not in self._orchestration_in_flight
+                ):
+                    return self._begin_turn(execution)
+        return None
+
+    def complete_turn(self, turn: TurnWork, response: pb.OrchestratorResponse) -> None:
+        """Carries out what the orchestrator decided. Of no effect if the run was ended or replaced meanwhile."""
+        execution = turn.execution
+        with self._lock:
+            if not self._holds(turn):
+                return
+            custom_status = execution.custom_status
+            response.instanceId = execution.instance_id
+            response.completionToken = str(turn.token)
+            try:
+                self.CompleteOrchestratorTask(response, LOCAL_CALL)
+            except HubError as error:
+                self._fail(execution, str(error))
+                return
+            if not response.HasField("customStatus"):
+                execution.custom_status = custom_status  # the backend forgets it, also across continue-as-new
+            stamp(execution.history)
+            if execution.is_terminal:
+                self._after_end(execution)
+            elif execution.pending_events:
+                self._enqueue_soon(execution)
+
+    def fail_turn(self, turn: TurnWork, details: pb.TaskFailureDetails) -> None:
+        """Ends the orchestration, because its function could not be run at all."""
+        action = helpers.new_complete_orchestration_action(-1, pb.ORCHESTRATION_STATUS_FAILED, None, details)
+        self.complete_turn(turn, pb.OrchestratorResponse(actions=[action]))
+
+    def abandon_turn(self, turn: TurnWork) -> None:
+        """Puts the turn back, for another worker."""
+        execution = turn.execution
+        with self._lock:
+            if self._holds(turn):
+                execution.pending_events = [*execution.dispatched_events, *execution.pending_events]
+                execution.dispatched_events.clear()
+                self._orchestration_in_flight.discard(execution.instance_id)
+                self._enqueue_orchestration(execution.instance_id)
+
+    def _begin_turn(self, execution: Execution) -> TurnWork:
+        new_events = execution.pending_events
+        execution.pending_events = []
+        if execution.history and not new_events[0].HasField("orchestratorStarted"):
+            new_events.insert(0, helpers.new_orchestrator_started_event(datetime.now(UTC)))
+        stamp(new_events)
+        execution.dispatched_events = new_events
+        self._orchestration_in_flight.add(execution.instance_id)
+        request = pb.OrchestratorRequest(
+            instanceId=execution.instance_id,
+            executionId=text(execution.execution_id),
+            pastEvents=execution.history,
+            newEvents=new_events,
+        )
+        return TurnWork(execution, execution.completion_token, request)
+
+    def _holds(self, turn: TurnWork) -> bool:
+        return self._is_current(turn.execution) and turn.token == turn.execution.completion_token
+
+    def _enqueue_soon(self, execution: Execution) -> None:
+        """Queues the next turn: at once, or a little later if more of its activities may complete until then."""
+        if not execution.open_activities:
+            self._enqueue_orchestration(execution.instance_id)
+        elif not execution.turn_is_due and execution.instance_id not in self._orchestration_queue_set:
+            execution.turn_is_due = True
+            self._call_later(_TURN_DELAY_SECONDS, lambda: self._enqueue_due(execution))
+
+    def _enqueue_due(self, execution: Execution) -> None:
+        with self._lock:
+            execution.turn_is_due = False
+            if self._is_current(execution):
+                self._enqueue_orchestration(execution.instance_id)
+
+    # Activities
+
+    def take_activity(self) -> ActivityWork | None:
+        """The next activity to run, if any."""
+        with self._lock:
+            return self._activities.popleft() if self._activities else None
+
+    def complete_activity(
+        self, work: ActivityWork, *, result: str | None = None, failure: pb.TaskFailureDetails | None = None
+    ) -> None:
+        """Delivers the outcome to the orchestration; one that no longer waits for it never hears of it."""
+        execution = work.execution
+        with self._lock:
+            if work.ticket not in execution.open_activities or not self._is_current(execution):
+                return
+            execution.open_activities.remove(work.ticket)
+            if failure is not None:
+                failed = pb.TaskFailedEvent(taskScheduledId=work.task_id, failureDetails=failure)
+                execution.pending_events.append(now_event(taskFailed=failed))
+            else:
+                completed = pb.TaskCompletedEvent(taskScheduledId=work.task_id, result=text(result))
+                execution.pending_events.append(now_event(taskCompleted=completed))
+            execution.last_updated_at = datetime.now(UTC)
+            if execution.instance_id not in self._orchestration_in_flight:
+                self._enqueue_soon(execution)
+
+    def abandon_activity(self, work: ActivityWork) -> None:
+        """Puts the activity back, in front, for another worker."""
+        with self._lock:
+            self._activities.appendleft(work)
+            self._wake()
+
+    @override
+    def _process_schedule_task_action(
+        self, instance: OrchestrationInstance, action: pb.OrchestratorAction
+    ) -> None:
+        execution = cast(Execution, instance)
+        task = action.scheduleTask
+        scheduled = pb.TaskScheduledEvent(name=task.name, input=text(task.input.value))
+        execution.history.append(now_event(event_id=action.id, taskScheduled=scheduled))
+        ticket = next(self._tickets)
+        execution.open_activities.add(ticket)
+        self._activities.append(
+            ActivityWork(ticket, execution, task.name, action.id, task.input.value or None)
+        )
+        self._wake()
+
+    # Entities
+
+    def take_entity(self) -> EntityWork | None:
+        """The next entity that has operations waiting, if any, with all of them."""
+        with self._lock:
+            while self._entity_queue:
+                entity_id = self._entity_queue.popleft()
+                self._entity_queue_set.discard(entity_id)
+                entity = self._entities.get(entity_id)
+                if entity and entity.pending_operations and entity_id not in self._entity_in_flight:
+                    self._entity_in_flight.add(entity_id)
+                    entity.dispatched_operations = entity.pending_operations
+                    entity.pending_operations = []
+                    request, callers = helpers.convert_to_entity_batch_request(
+                        pb.EntityRequest(
+                            instanceId=entity_id,
+                            entityState=text(entity.serialized_state),
+                            operationRequests=entity.dispatched_operations,
+                        )
+                    )
+                    name = EntityInstanceId.parse(entity_id).entity
+                    return EntityWork(name, str(entity.completion_token), request, callers)
+        return None
+
+    def complete_entity(self, work: EntityWork, result: pb.EntityBatchResult) -> None:
+        """Stores the entity's new state and answers its callers."""
+        result.completionToken = work.token
+        del result.operationInfos[:]
+        result.operationInfos.extend(work.callers)
+        self.CompleteEntityTask(result, LOCAL_CALL)
+
+    def fail_entity(self, work: EntityWork, details: pb.TaskFailureDetails) -> None:
+        """Answers every operation of the batch with a failure; the entity stays as it was."""
+        failed = pb.OperationResult(failure=pb.OperationResultFailure(failureDetails=details))
+        results = [failed] * len(work.request.operations)
+        self.complete_entity(
+            work, pb.EntityBatchResult(results=results, entityState=work.request.entityState)
+        )
+
+    def abandon_entity(self, work: EntityWork) -> None:
+        """Puts the batch back, for another worker."""
+        self.AbandonTaskEntityWorkItem(pb.AbandonEntityTaskRequest(completionToken=work.token), LOCAL_CALL)

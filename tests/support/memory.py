@@ -1,0 +1,48 @@
+"""Containers in memory, for tests whose subject is what goes into one; the contract suite checks them too."""
+
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+
+from sitebackup.errors import FatalError, StorageUnavailableError
+from sitebackup.storage import Blob, Properties
+
+
+class MemoryContainer:
+    """A `Container` that is a dictionary."""
+
+    def __init__(self) -> None:
+        self.blobs: dict[str, tuple[bytes, Properties]] = {}
+        self._blocks: dict[tuple[str, str], bytes] = {}
+
+    async def put(self, name: str, data: bytes, properties: Properties) -> None:
+        if properties.md5 is not None:
+            _verify(data, properties.md5)
+        self.blobs[name] = (data, properties)
+
+    async def stage(self, name: str, block_id: str, data: bytes, md5: bytes) -> None:
+        _verify(data, md5)
+        self._blocks[name, block_id] = data
+
+    async def commit(self, name: str, block_ids: Sequence[str], properties: Properties) -> None:
+        try:
+            data = b"".join(self._blocks[name, block_id] for block_id in block_ids)
+        except KeyError as error:
+            raise StorageUnavailableError("InvalidBlockList") from error
+        self._blocks = {key: block for key, block in self._blocks.items() if key[0] != name}
+        self.blobs[name] = (data, properties)
+
+    async def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
+        if name not in self.blobs:
+            raise FatalError("BlobNotFound")
+        return self.blobs[name][0][offset : None if length is None else offset + length]
+
+    async def list(self, prefix: str) -> AsyncIterator[Blob]:
+        for name in sorted(self.blobs):
+            if name.startswith(prefix):
+                data, properties = self.blobs[name]
+                yield Blob(name, len(data), properties.metadata)
+
+
+def _verify(data: bytes, md5: bytes) -> None:
+    if hashlib.md5(data, usedforsecurity=False).digest() != md5:
+        raise StorageUnavailableError("Md5Mismatch")

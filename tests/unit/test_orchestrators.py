@@ -57,7 +57,7 @@ def test_every_copy_task_runs_once_and_the_output_is_the_sum_of_bytes(tasks: int
 def test_progress_is_reported_in_steps_of_5_percent_or_less() -> None:
     _, run = backup(flat(256))
     done = [status["files"]["done"] for status in run.statuses if status["phase"] == "copying"]
-    assert max(after - before for before, after in zip(done, done[1:], strict=False)) <= 256 * 0.055
+    assert max(after - before for before, after in itertools.pairwise(done)) <= 256 * 0.055
     assert run.statuses[0] == {
         "phase": "listing",
         "files": {"total": 0, "done": 0, "failed": 0, "vanished": 0, "skipped": 0},
@@ -102,8 +102,7 @@ def test_failed_files_do_not_stop_the_others_and_the_run_ends_failed_naming_them
 
 
 def test_a_vanished_file_is_counted_and_is_no_failure() -> None:
-    activities = {**flat(1), names.COPY_FILE_TO_BLOB: lambda _: {"vanished": 1}}
-    _, run = backup(activities)
+    _, run = backup({**flat(1), names.COPY_FILE_TO_BLOB: lambda _: {"vanished": 1}})
     assert run.failure is None
     assert run.output == 0
     assert run.statuses[-1]["files"]["vanished"] == 1

@@ -42,24 +42,23 @@ class Admin:
         self._started = time.monotonic()
         self._running: set[asyncio.Task[None]] = set()
 
-    async def handle(self, request: web.Request, parts: list[str]) -> web.StreamResponse:
+    async def handle(self, request: web.Request, parts: list[str]) -> web.StreamResponse:  # noqa: PLR0911 (a table)
         """Answers one request. `parts` are the path's segments behind `/admin`, percent-encoded."""
         if not self._keys.allow("admin", request.headers, request.query):
             return web.Response(status=401)
-        match request.method, [part.lower() for part in parts]:
+        match request.method, [unquote(part).lower() for part in parts]:
             case "GET" | "POST", ["host", "ping"]:
                 return web.Response(status=200)
             case "GET", ["host", "status"]:
                 return web.json_response(self._status())
             case "GET", ["functions"]:
                 return web.json_response([self._document(function) for function in self._functions.values()])
-            case method, ["functions", name] if unquote(name) in self._functions:
-                function = self._functions[unquote(name)]
-                if method == "GET":
-                    return web.json_response(self._document(function))
-                if method == "POST":
-                    return await self._run(request, function)
-        return web.Response(status=404)
+            case "GET", ["functions", name] if name in self._functions:
+                return web.json_response(self._document(self._functions[name]))
+            case "POST", ["functions", name] if name in self._functions:
+                return await self._run(request, self._functions[name])
+            case _:
+                return web.Response(status=404)
 
     def _status(self) -> dict[str, Any]:
         uptime = int(1000 * (time.monotonic() - self._started))

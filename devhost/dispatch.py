@@ -1,7 +1,7 @@
 """Takes work from the hub, has it run by the pool, and gives the results back.
 
-A result that never comes because its worker died puts the work back into the hub. A function that ran into
-`functionTimeout` is tried again too, as in Azure, but not for ever.
+Work whose worker died goes back into the hub, to be run again. So does work that ran into `functionTimeout`, as in
+Azure, but only so often: an item that stops its worker each time would keep the host busy for ever.
 """
 
 import asyncio
@@ -24,6 +24,10 @@ _TIMEOUTS_AN_ITEM = 3
 
 _logger = logging.getLogger(__name__)
 
+type _Item = ActivityWork | TurnWork | EntityWork
+type _Outcome = InvocationResult | pb.TaskFailureDetails | None
+"""The function's answer, or a failure for the orchestration, or neither: to be run again."""
+
 
 class Dispatcher:
     """Keeps the workers busy with what the hub has to do, within the bounds of host.json."""
@@ -42,27 +46,15 @@ class Dispatcher:
         self._turns: set[asyncio.Task[None]] = set()
         self._entities: set[asyncio.Task[None]] = set()
         self._activities: set[asyncio.Task[None]] = set()
-        self._timeouts: Counter[tuple[str, int | str]] = Counter()
+        self._timeouts: Counter[str] = Counter()
         self._stopped = False
 
     def pump(self) -> None:
-        """Starts whatever may start now. To be called on the event loop whenever the hub says so."""
+        """Starts whatever may start now. To be called on the event loop, whenever the hub has news."""
         limits = self._settings
-        while not self._stopped and len(self._turns) < limits.max_orchestrators:
-            turn = self._hub.take_turn()
-            if turn is None:
-                break
-            self._start(self._turns, self._run_turn(turn))
-        while not self._stopped and len(self._entities) < limits.max_orchestrators:
-            entity = self._hub.take_entity()
-            if entity is None:
-                break
-            self._start(self._entities, self._run_entity(entity))
-        while not self._stopped and len(self._activities) < limits.max_activities:
-            activity = self._hub.take_activity()
-            if activity is None:
-                break
-            self._start(self._activities, self._run_activity(activity))
+        self._fill(self._turns, limits.max_orchestrators, self._hub.take_turn, self._run_turn)
+        self._fill(self._entities, limits.max_orchestrators, self._hub.take_entity, self._run_entity)
+        self._fill(self._activities, limits.max_activities, self._hub.take_activity, self._run_activity)
 
     def stop(self) -> None:
         """Takes no more work, and forgets what is in hand."""
@@ -70,99 +62,85 @@ class Dispatcher:
         for task in self._turns | self._entities | self._activities:
             task.cancel()
 
-    def _start(self, running: set[asyncio.Task[None]], run: Coroutine[Any, Any, None]) -> None:
+    def _fill[Work: _Item](
+        self,
+        running: set[asyncio.Task[None]],
+        limit: int,
+        take: Callable[[], Work | None],
+        run: Callable[[Work], Coroutine[Any, Any, None]],
+    ) -> None:
         def finished(task: asyncio.Task[None]) -> None:
             running.discard(task)
             self.pump()
 
-        task = asyncio.create_task(run)
-        running.add(task)
-        task.add_done_callback(finished)
+        while not self._stopped and len(running) < limit:
+            work = take()
+            if work is None:
+                return
+            task = asyncio.create_task(run(work))
+            running.add(task)
+            task.add_done_callback(finished)
 
     async def _run_activity(self, work: ActivityWork) -> None:
-        function = self._registry.find("activityTrigger", work.name)
-        if function is None:
-            details = self._unknown("activityTrigger", "activity", work.name)
-            self._hub.complete_activity(work, failure=details)
-            return
-        try:
-            result = await self._invoke(Invocation(function, (work.input or "null").encode()))
-        except WorkerLostError:
+        payload = (work.input or "null").encode()
+        outcome = await self._call("activity", work.name, payload, f"activity {work.ticket}")
+        if outcome is None:
             self._hub.abandon_activity(work)
-        except InvocationTimeoutError:
-            details = self._timed_out(("activity", work.ticket), work.name)
-            if details is None:
-                self._hub.abandon_activity(work)
-            else:
-                self._hub.complete_activity(work, failure=details)
+        elif isinstance(outcome, pb.TaskFailureDetails):
+            self._hub.complete_activity(work, failure=outcome)
         else:
-            if result.failure is not None:
-                details = self._failed("activity", work.name, result.failure)
-                self._hub.complete_activity(work, failure=details)
-            else:
-                self._hub.complete_activity(work, result=result.payload.decode() if result.kind else None)
+            self._hub.complete_activity(work, result=outcome.payload.decode() if outcome.kind else None)
 
     async def _run_turn(self, turn: TurnWork) -> None:
         name = turn.execution.name
-        function = self._registry.find("orchestrationTrigger", name)
-        if function is None:
-            self._hub.fail_turn(turn, self._unknown("orchestrationTrigger", "orchestrator", name))
-            return
-        try:
-            result = await self._invoke(Invocation(function, _encoded(turn.request)))
-        except WorkerLostError:
+        outcome = await self._call("orchestration", name, _encoded(turn.request), f"turn {turn.token}")
+        response = pb.OrchestratorResponse()
+        if isinstance(outcome, InvocationResult):
+            outcome = self._decode(outcome, response, name)
+        if outcome is None:
             self._hub.abandon_turn(turn)
-        except InvocationTimeoutError:
-            details = self._timed_out(("turn", turn.token), name)
-            if details is None:
-                self._hub.abandon_turn(turn)
-            else:
-                self._hub.fail_turn(turn, details)
+        elif isinstance(outcome, pb.TaskFailureDetails):
+            self._hub.fail_turn(turn, outcome)
         else:
-            response = pb.OrchestratorResponse()
-            details = self._decode(result, response, "orchestrator", name)
-            if details is None:
-                self._hub.complete_turn(turn, response)
-            else:
-                self._hub.fail_turn(turn, details)
+            self._hub.complete_turn(turn, response)
 
     async def _run_entity(self, work: EntityWork) -> None:
-        function = self._registry.find("entityTrigger", work.name)
-        if function is None:
-            self._hub.fail_entity(work, self._unknown("entityTrigger", "entity", work.name))
-            return
-        try:
-            result = await self._invoke(Invocation(function, _encoded(work.request)))
-        except WorkerLostError:
+        outcome = await self._call("entity", work.name, _encoded(work.request), f"entity {work.token}")
+        result = pb.EntityBatchResult()
+        if isinstance(outcome, InvocationResult):
+            outcome = self._decode(outcome, result, work.name)
+        if outcome is None:
             self._hub.abandon_entity(work)
-        except InvocationTimeoutError:
-            details = self._timed_out(("entity", work.token), work.name)
-            if details is None:
-                self._hub.abandon_entity(work)
-            else:
-                self._hub.fail_entity(work, details)
+        elif isinstance(outcome, pb.TaskFailureDetails):
+            self._hub.fail_entity(work, outcome)
         else:
-            response = pb.EntityBatchResult()
-            details = self._decode(result, response, "entity", work.name)
-            if details is None:
-                self._hub.complete_entity(work, response)
-            else:
-                self._hub.fail_entity(work, details)
+            self._hub.complete_entity(work, result)
 
-    def _unknown(self, trigger_type: str, kind: str, name: str) -> pb.TaskFailureDetails:
-        known = ", ".join(f"'{known}'" for known in self._registry.names(trigger_type)) or "none"
+    async def _call(self, kind: str, name: str, payload: bytes, item: str) -> _Outcome:
+        """Runs the function behind a task. `kind` is that of the trigger; `item` tells one work item from others."""
+        function = self._registry.find(f"{kind}Trigger", name)
+        if function is None:
+            return self._unknown(kind, name)
+        try:
+            result = await self._invoke(Invocation(function, payload))
+        except WorkerLostError:
+            return None
+        except InvocationTimeoutError:
+            return self._timed_out(name, item)
+        return result if result.failure is None else _failed(name, result.failure)
+
+    def _unknown(self, kind: str, name: str) -> pb.TaskFailureDetails:
+        known = ", ".join(f"'{known}'" for known in self._registry.names(f"{kind}Trigger")) or "none"
         message = (
             f"The function '{name}' doesn't exist, is disabled, or is not an {kind} function. "
             f"The following are the known {kind} functions: {known}."
         )
         return pb.TaskFailureDetails(errorType="FunctionNotFound", errorMessage=message, isNonRetriable=True)
 
-    def _timed_out(self, item: tuple[str, int | str], name: str) -> pb.TaskFailureDetails | None:
+    def _timed_out(self, name: str, item: str) -> pb.TaskFailureDetails | None:
         """The failure, once the item has had its chances."""
         limit = self._settings.function_timeout_seconds
-        _logger.error(
-            "Function '%s' ran longer than %g s; its worker was stopped and is replaced.", name, limit
-        )
+        _logger.error("Function '%s' ran longer than %g s; its worker was stopped.", name, limit)
         self._timeouts[item] += 1
         if self._timeouts[item] < _TIMEOUTS_AN_ITEM:
             return None
@@ -170,41 +148,36 @@ class Dispatcher:
         message = f"Function '{name}' ran into the function timeout of {limit:g} s {_TIMEOUTS_AN_ITEM} times."
         return pb.TaskFailureDetails(errorType="TimeoutError", errorMessage=message)
 
-    def _failed(self, kind: str, name: str, failure: Failure) -> pb.TaskFailureDetails:
-        _logger.error("The %s function '%s' failed. %s\n%s", kind, name, failure.message, failure.stack)
-        return failure_details(failure)
-
     def _decode(
-        self,
-        result: InvocationResult,
-        message: pb.OrchestratorResponse | pb.EntityBatchResult,
-        kind: str,
-        name: str,
-    ) -> pb.TaskFailureDetails | None:
-        """Reads the function's answer into `message`; gives the failure if there is none to read."""
-        if result.failure is not None:
-            return self._failed(kind, name, result.failure)
+        self, result: InvocationResult, message: pb.OrchestratorResponse | pb.EntityBatchResult, name: str
+    ) -> InvocationResult | pb.TaskFailureDetails:
+        """Reads the function's answer into `message`; gives the result back, or a failure if it is unreadable."""
         try:
             message.ParseFromString(base64.b64decode(result.payload, validate=True))
         except (ValueError, DecodeError) as error:
-            return self._failed(kind, name, Failure(f"ValueError: The answer cannot be read: {error}", ""))
-        return None
+            return _failed(name, Failure(f"ValueError: The answer cannot be read: {error}", ""))
+        return result
 
 
 def failure_details(failure: Failure) -> pb.TaskFailureDetails:
-    """What the orchestrator sees of an exception: its class name, and the first line of its text.
+    """What an orchestrator sees of an exception: its class name, and the first line of its text.
 
-    The Durable extension takes the worker's `ClassName: text` apart in this way, the loss of further lines included
-    (`OutOfProcMiddleware.TrySplitExceptionTypeFromMessage`).
+    The Durable extension takes the worker's `ClassName: text` apart in this way, the loss of further lines
+    included (`OutOfProcMiddleware.TrySplitExceptionTypeFromMessage`).
     """
     error_type, separator, message = failure.message.partition(": ")
-    if not separator:
-        error_type, message = "(unknown)", failure.message
-    else:
+    if separator:
         message = message.split("\n", 1)[0].rstrip()
+    else:
+        error_type, message = "(unknown)", failure.message
     return pb.TaskFailureDetails(
         errorType=error_type.rstrip(), errorMessage=message, stackTrace=text(failure.stack)
     )
+
+
+def _failed(name: str, failure: Failure) -> pb.TaskFailureDetails:
+    _logger.error("Function '%s' failed. %s\n%s", name, failure.message, failure.stack)
+    return failure_details(failure)
 
 
 def _encoded(request: pb.OrchestratorRequest | pb.EntityBatchRequest) -> bytes:

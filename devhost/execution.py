@@ -28,8 +28,9 @@ def new_id() -> str:
 class Execution(OrchestrationInstance):
     """An orchestration instance, with what tells one run of it from the next.
 
-    Replacing, restarting and purging an instance make a new object; continuing as new keeps the object and changes
-    `execution_id`. So work is stale if its object is no longer in the hub or its identity no longer matches.
+    Replacing, restarting and purging an instance make a new object; continuing as new keeps the object and
+    changes `execution_id`. So work is stale if its object is no longer in the hub or its identity no longer
+    matches.
     """
 
     execution_id: str = field(default_factory=new_id)

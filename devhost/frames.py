@@ -1,7 +1,8 @@
 """The messages between the host and its workers.
 
-A frame is a small JSON header and one raw payload, each behind its length. The payload (an HTTP body, an activity's
-input, an orchestrator's protobuf) never passes through JSON, which would cost more than the call itself.
+A frame is a small JSON header and one raw payload, each behind its length. The payload (an HTTP body, an
+activity's input, an orchestrator's protobuf) never passes through JSON, which would cost more than the call
+itself.
 """
 
 import asyncio

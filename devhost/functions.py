@@ -38,7 +38,7 @@ class Function:
     trigger_type: str
     trigger_parameter: str
     task_name: str
-    """Name that orchestrations, activities and entities are called by: the trigger's, or else the function's."""
+    """What an orchestration, activity or entity is called by: the trigger's name, else the function's."""
     client_parameters: tuple[str, ...]
     """Parameters that receive a durable client."""
     http: HttpTrigger | None

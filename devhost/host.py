@@ -1,7 +1,7 @@
 """The host: puts the parts together, and runs from start to exit code.
 
-Exit codes: 0 after SIGINT or SIGTERM; 1 when the app doesn't load, a setting is wrong, the port is taken or the
-workers crash too often.
+Exit codes: 0 after SIGINT or SIGTERM; 1 when the app doesn't load, a setting is wrong, the port is taken or
+the workers crash too often.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """The front door: HTTP in, the right handler or function, HTTP out.
 
-Order as in Azure: the admin endpoint and the durable webhooks first, then the functions' routes, most specific first,
-then the welcome page. What fits nothing, a wrong method included, is 404.
+Order as in Azure: the admin endpoint and the durable webhooks first, then the functions' routes, most
+specific first, then the welcome page. What fits nothing, a wrong method included, is 404.
 """
 
 import logging
@@ -95,7 +95,7 @@ class FrontDoor:
     ) -> web.StreamResponse:
         http = {
             "method": request.method,
-            "url": f"{request.scheme}://{request.host}{request.rel_url}",
+            "url": f"{request.scheme}://{request.host}{request.raw_path}",
             "headers": _joined(request.headers.items(), str.lower),
             "query": {name: value for name, value in _joined(request.query.items(), str).items() if value},
             "params": parameters,

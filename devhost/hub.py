@@ -1,7 +1,7 @@
-"""The task hub as its clients see it: the gRPC service of the app's durable clients, and the management API's calls.
+"""The task hub as its clients see it: the app's durable clients, over gRPC, and the management API.
 
-What the Durable Functions extension refuses is refused here with the same gRPC status; what it accepts is accepted.
-The comparison was made with the extension's sources (`TaskHubGrpcServer.cs`, `DurableClient.cs`).
+What the Durable Functions extension refuses is refused here with the same gRPC status; what it accepts is
+accepted. The comparison was made with the extension's sources (`TaskHubGrpcServer.cs`, `DurableClient.cs`).
 """
 
 import threading
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import cast, override
 
 import durabletask.internal.orchestrator_service_pb2 as pb
-import durabletask.internal.orchestrator_service_pb2_grpc as stubs  # pyright: ignore[reportMissingTypeStubs]  # generated, without types
+import durabletask.internal.orchestrator_service_pb2_grpc as stubs  # pyright: ignore[reportMissingTypeStubs]  # generated
 import grpc
 from durabletask.testing.in_memory_backend import OrchestrationInstance
 
@@ -167,5 +167,5 @@ class Hub(WorkQueue):
     def _wait_for_state(
         self, instance_id: str, predicate: Callable[[OrchestrationInstance], bool], timeout: float | None
     ) -> OrchestrationInstance | None:
-        """Waits as long as the caller does; the backend gives up after 30 seconds if the caller set no limit."""
+        """Waits as long as the caller does. (The backend gives up after 30 s if the caller set no limit.)"""
         return super()._wait_for_state(instance_id, predicate, timeout or threading.TIMEOUT_MAX)

@@ -1,7 +1,7 @@
 """Function keys: who may call what, when the host was started with `--enable-auth`.
 
-Keys are made anew at every start and live in memory only. Without `--enable-auth` everyone may do everything, as
-with `func start`; URLs carry the system key all the same.
+Keys are made anew at every start and live in memory only. Without `--enable-auth` everyone may do everything,
+as with `func start`; URLs carry the system key all the same.
 """
 
 import hmac

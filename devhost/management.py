@@ -47,10 +47,12 @@ class Management:
             return web.Response(status=401)
         try:
             return await self._route(request, [unquote(part) for part in parts])
+        except web.HTTPException:
+            raise
         except Exception as error:  # noqa: BLE001 (as in Azure: whatever goes wrong, the caller gets a 500)
             return _error(500, "Something went wrong while processing your request", error)
 
-    async def _route(self, request: web.Request, parts: list[str]) -> web.StreamResponse:
+    async def _route(self, request: web.Request, parts: list[str]) -> web.StreamResponse:  # noqa: PLR0911 (a table)
         query = WebhookQuery(request.query)
         controller, *rest = parts or [""]
         match request.method, controller.lower(), rest:
@@ -78,12 +80,10 @@ class Management:
     async def _start(
         self, request: web.Request, query: WebhookQuery, name: str, instance_id: str
     ) -> web.StreamResponse:
-        body = await request.text()
-        if body:
-            try:
-                json.loads(body)
-            except ValueError as error:
-                return _error(400, "Invalid JSON content", error)
+        try:
+            body = await _json_text(request)
+        except ValueError as error:
+            return _error(400, "Invalid JSON content", error)
         wanted = pb.CreateInstanceRequest(
             name=name, instanceId=instance_id, input=text(body), version=text(query.text("version"))
         )
@@ -110,7 +110,7 @@ class Management:
     async def _started(
         self, request: web.Request, query: WebhookQuery, instance_id: str
     ) -> web.StreamResponse:
-        """Answers at once, or waits a while for the end if the caller gave `timeout` and `pollingInterval`."""
+        """Answers at once, or waits for the end if the caller gave `timeout` and `pollingInterval`."""
         timeout, interval = query.seconds("timeout"), query.seconds("pollingInterval")
         if timeout is not None and interval is not None:
             if interval > timeout:
@@ -158,7 +158,7 @@ class Management:
             )
         document = status_document(state, show_input=show_input, history=history)
         if state.orchestrationStatus not in TERMINAL_STATUSES:
-            location = f"{request.scheme}://{request.host}{request.rel_url}"
+            location = f"{request.scheme}://{request.host}{request.raw_path}"
             return _json(document, 202, {"Location": location, "Retry-After": "5"})
         failed = state.orchestrationStatus == pb.ORCHESTRATION_STATUS_FAILED
         error = failed and query.flag("returnInternalServerErrorOnFailure", False)
@@ -234,11 +234,10 @@ class Management:
         gone = self._gone(instance_id)
         if gone is not None:
             return gone
-        if request.content_type != "application/json" or "Content-Type" not in request.headers:
+        if request.content_type != "application/json":
             return _error(400, "Only application/json request content is supported")
-        body = await request.text()
         try:
-            json.loads(body or "null")
+            body = await _json_text(request)
         except ValueError as error:
             return _error(400, "Invalid JSON content", error)
         event = pb.RaiseEventRequest(instanceId=instance_id, name=name, input=text(body))
@@ -253,8 +252,8 @@ class Management:
             return web.Response(status=404)
         if state.orchestrationStatus not in TERMINAL_STATUSES:
             message = (
-                "Only orchestrations in a terminal state can be purged, but the orchestration with instance ID "
-                f"{instance_id} has status {STATUS_NAMES[state.orchestrationStatus]}"
+                "Only orchestrations in a terminal state can be purged, but the orchestration "
+                f"with instance ID {instance_id} has status {STATUS_NAMES[state.orchestrationStatus]}"
             )
             return _json(message, 412)
         purged = self._hub.PurgeInstances(pb.PurgeInstancesRequest(instanceId=instance_id), LOCAL_CALL)
@@ -275,6 +274,14 @@ class Management:
         if purged.deletedInstanceCount == 0:
             return web.Response(status=404)
         return _json({"instancesDeleted": purged.deletedInstanceCount})
+
+
+async def _json_text(request: web.Request) -> str:
+    """The body, checked: JSON, or empty. Raises ValueError."""
+    body = await request.text()
+    if body:
+        json.loads(body)
+    return body
 
 
 def _json(document: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

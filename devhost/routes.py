@@ -1,9 +1,9 @@
 """Route templates, with the grammar of ASP.NET Core: which function answers a path.
 
-`orders/{id:int}/{*rest}`: literals compare without regard to case, a parameter may have constraints, be optional
-(`{x?}`), have a default (`{x=1}`) or, at the end, take the rest of the path (`{*x}`). The most specific template
-wins: literal before constrained parameter before parameter before rest.
-Source: https://learn.microsoft.com/aspnet/core/fundamentals/routing#route-templates
+`orders/{id:int}/{*rest}`: literals compare without regard to case, a parameter may have constraints, be
+optional (`{x?}`), have a default (`{x=1}`) or, at the end, take the rest of the path (`{*x}`). The most
+specific template wins: literal before constrained parameter before parameter before rest. Source:
+https://learn.microsoft.com/aspnet/core/fundamentals/routing#route-templates
 """
 
 import re

@@ -1,8 +1,8 @@
 """The task hub's rules for the life of a run: how it starts, what it waits for, how it ends.
 
-The lowest of three layers over Microsoft's in-memory backend (`runs`, `workqueue`, `hub`). It replaces what the
-backend leaves to threads that sleep or poll (timers, delayed signals, sub-orchestrations) with events, and gives
-every run an identity, so that nothing meant for an earlier run of an instance reaches a later one.
+The lowest of three layers over Microsoft's in-memory backend (`runs`, `workqueue`, `hub`). It replaces what
+the backend leaves to threads that sleep or poll (timers, delayed signals, sub-orchestrations) with events,
+and gives every run an identity, so that nothing meant for an earlier run of an instance reaches a later one.
 """
 
 import logging
@@ -123,7 +123,7 @@ class Runs(InMemoryOrchestrationBackend):
         self._end(execution, pb.ORCHESTRATION_STATUS_FAILED)
 
     def _after_end(self, execution: Execution) -> None:
-        """What must follow whenever a run has ended: late results are strangers, locks are free, the parent knows."""
+        """What follows whenever a run has ended: late results find no one, locks are free, the parent knows."""
         execution.open_activities.clear()
         self._release_locks(execution)
         link = execution.parent

@@ -1,4 +1,7 @@
-"""Query parameters as the durable webhooks read them: names in any case, unreadable values count as absent."""
+"""Query parameters as the durable webhooks read them.
+
+Names compare without regard to case; a value that cannot be read counts as absent.
+"""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -1,9 +1,9 @@
 """A worker process: indexes the app and runs its functions, with Microsoft's worker library.
 
-Started by `workers.py` as `python -m devhost.worker_main <socket fd> <app directory>`. Over the socket it first
-answers with what it indexed, then runs each invocation that comes, many at once: `async` functions on this event
-loop, the others in the library's thread pool, as in Azure. The end of the socket is the order to stop; it also
-comes when the host is killed, so that no worker outlives its host.
+Started by `workers.py` as `python -m devhost.worker_main <socket fd> <app directory>`. Over the socket it
+first answers with what it indexed, then runs each invocation that comes, many at once: `async` functions on
+this event loop, the others in the library's thread pool, as in Azure. The end of the socket is the order to
+stop; it also comes when the host is killed, so that no worker outlives its host.
 """
 
 import asyncio
@@ -18,14 +18,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol, cast
 
-import azure_functions_runtime
+import azure_functions_runtime  # pyright: ignore[reportMissingTypeStubs]  # see _Runtime
 
 from .frames import Frame, encode, read_frame
 from .worker_protos import PROTOS, ParameterBinding, StatusResult, TypedData
 
 # A function that runs on when the host is gone gets this long before the process ends under it.
 _GRACE_SECONDS = 3.0
-# One line an invocation or a turn: of use to the authors of these libraries, noise at the terminal of an app's.
+# One line an invocation or a turn: of use to the authors of these libraries, noise at the terminal of an
+# app's.
 _CHATTY_LOGGERS = ("azure.functions", "azure.durable_functions", "durabletask")
 
 

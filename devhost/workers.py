@@ -86,6 +86,8 @@ class Worker:
             InvocationTimeoutError: it took longer than the timeout; the worker is killed.
             WorkerLostError: the worker ended meanwhile.
         """
+        if self.closed.is_set():
+            raise WorkerLostError(f"Worker {self.pid} ended.")
         number = next(self._ids)
         future: asyncio.Future[InvocationResult] = asyncio.get_running_loop().create_future()
         self._pending[number] = future

@@ -24,6 +24,9 @@ CONNECT_TIMEOUT = 10
 READ_TIMEOUT = 60
 """Seconds without a byte from storage."""
 
+RETRIES = 4
+"""Times that the client tries a request again."""
+
 # The client logs every request and every retry at INFO; a backup of a million files is a million requests.
 logging.getLogger("azure").setLevel(logging.WARNING)
 
@@ -107,8 +110,13 @@ class AzureContainer:
 
     async def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         async with _translated(name):
-            blob = self._client.get_blob_client(name)
-            return await (await blob.download_blob(offset, length)).readall()
+            try:
+                download = await self._client.get_blob_client(name).download_blob(offset, length)
+            except HttpResponseError as error:
+                if _code(error) != "InvalidRange":
+                    raise
+                return b""  # nothing at this offset; an empty blob has no offset at all
+            return await download.readall()
 
     async def list(self, prefix: str) -> AsyncIterator[Blob]:
         async with _translated(prefix):
@@ -140,6 +148,11 @@ class Storage:
     def __init__(self, service: BlobServiceClient, credential: Any = None) -> None:
         self._service = service
         self._credential = credential
+
+    @property
+    def url(self) -> str:
+        """Where it is; never with a secret in it."""
+        return self._service.url.partition("?")[0]
 
     def container(self, name: str) -> AzureContainer:
         """Return the container `name`, which need not exist yet."""
@@ -196,15 +209,15 @@ def _client_options() -> dict[str, Any]:
     return {
         "connection_timeout": CONNECT_TIMEOUT,
         "read_timeout": READ_TIMEOUT,
-        # Waits about 1, 3, 5 and 9 seconds, each a second more or less by jitter.
+        # It waits 1, 3, 5 and 9 seconds, each a second more or less by jitter.
         "retry_policy": ExponentialRetry(
             initial_backoff=1,
             increment_base=2,
             random_jitter_range=1,
-            retry_total=4,
-            retry_connect=4,
-            retry_read=4,
-            retry_status=4,
+            retry_total=RETRIES,
+            retry_connect=RETRIES,
+            retry_read=RETRIES,
+            retry_status=RETRIES,
         ),
     }
 
@@ -215,7 +228,8 @@ def _content_settings(properties: Properties) -> ContentSettings:
 
 
 def _code(error: HttpResponseError) -> str:
-    return str(getattr(error, "error_code", None) or error.status_code or type(error).__name__)
+    code = getattr(error, "error_code", None)
+    return str(getattr(code, "value", code) or error.status_code or type(error).__name__)
 
 
 _REFUSES_THE_BLOB = {

@@ -1,0 +1,61 @@
+"""Fixtures of the storage tests: containers of every kind, empty, and an engine that uses them."""
+
+import uuid
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from localstack.azurite import Azurite
+from sitebackup.engine import Engine
+from sitebackup.settings import Settings
+from sitebackup.storage import Container, Storage, connect
+from tests.support.memory import MemoryContainer
+
+
+@pytest.fixture
+async def storage(azurite: Azurite) -> AsyncGenerator[Storage]:
+    """A connection to the emulator."""
+    connection = connect({"AzureWebJobsStorage": azurite.connection_string})
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture(params=["azurite", "memory"])
+def container(request: pytest.FixtureRequest) -> Container:
+    """A container of each kind that does not exist yet."""
+    if request.param == "memory":
+        return MemoryContainer()
+    return request.getfixturevalue("storage").container(f"test-{uuid.uuid4().hex}")
+
+
+@pytest.fixture
+def backups() -> MemoryContainer:
+    """Where the copies of `engine` go."""
+    return MemoryContainer()
+
+
+@pytest.fixture
+def runs() -> MemoryContainer:
+    """Where the plans and outcomes of `engine` go."""
+    return MemoryContainer()
+
+
+@asynccontextmanager
+async def an_engine(
+    backups: Container, runs: Container, root: Path, *, list_budget: int = 20_000
+) -> AsyncGenerator[Engine]:
+    """An engine that may back up `root`."""
+    engine = Engine(Settings((str(root),), concurrency=8, list_budget=list_budget), backups, runs)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+@pytest.fixture
+async def engine(backups: MemoryContainer, runs: MemoryContainer, tmp_path: Path) -> AsyncGenerator[Engine]:
+    """An engine that may back up the test's own directory."""
+    async with an_engine(backups, runs, tmp_path) as engine:
+        yield engine

@@ -1,0 +1,90 @@
+"""One contract for every container."""
+
+import hashlib
+import uuid
+
+import pytest
+
+from sitebackup.errors import FatalError, StorageUnavailableError
+from sitebackup.storage import Blob, Container, Properties
+
+
+def md5(data: bytes) -> bytes:
+    return hashlib.md5(data, usedforsecurity=False).digest()
+
+
+async def names_in(container: Container, prefix: str = "") -> list[str]:
+    return [blob.name async for blob in container.list(prefix)]
+
+
+async def test_a_blob_comes_back_as_it_was_put_and_the_container_is_made_for_it(container: Container) -> None:
+    await container.put("a/b c/ü🎉.txt", b"hello", Properties(md5(b"hello"), {"failed": "3"}))
+    assert await container.get("a/b c/ü🎉.txt") == b"hello"
+    assert [blob async for blob in container.list("")] == [Blob("a/b c/ü🎉.txt", 5, {"failed": "3"})]
+
+
+async def test_an_empty_blob_is_a_blob(container: Container) -> None:
+    await container.put("empty", b"", Properties(md5(b"")))
+    assert await container.get("empty") == b""
+
+
+async def test_putting_again_overwrites(container: Container) -> None:
+    await container.put("a", b"first and longer", Properties(metadata={"x": "1"}))
+    await container.put("a", b"second", Properties())
+    assert await container.get("a") == b"second"
+    assert [blob async for blob in container.list("a")] == [Blob("a", 6, {})]
+
+
+async def test_blocks_become_a_blob_in_the_order_of_the_commit(container: Container) -> None:
+    for block_id, data in (("b1", b"one "), ("b0", b"zero "), ("b2", b"two")):
+        await container.stage("blob", block_id, data, md5(data))
+    await container.commit("blob", ["b0", "b1", "b2"], Properties(md5(b"zero one two"), {"k": "v"}))
+    assert await container.get("blob") == b"zero one two"
+    assert [blob async for blob in container.list("")] == [Blob("blob", 12, {"k": "v"})]
+
+
+async def test_staged_blocks_alone_are_no_blob(container: Container) -> None:
+    await container.stage("blob", "b0", b"x", md5(b"x"))
+    assert await names_in(container) == []
+
+
+async def test_two_attempts_with_block_ids_of_their_own_never_mix(container: Container) -> None:
+    first, second = uuid.uuid4().hex, uuid.uuid4().hex
+    for part in range(2):
+        for attempt, data in ((first, b"1"), (second, b"2")):
+            await container.stage("blob", f"{attempt}-{part}", data, md5(data))
+    await container.commit("blob", [f"{second}-0", f"{second}-1"], Properties(md5(b"22")))
+    with pytest.raises(StorageUnavailableError):
+        await container.commit("blob", [f"{first}-0", f"{first}-1"], Properties(md5(b"11")))
+    assert await container.get("blob") == b"22"
+
+
+async def test_a_range_is_what_there_is_of_it(container: Container) -> None:
+    await container.put("a", b"0123456789", Properties())
+    assert await container.get("a", 2, 3) == b"234"
+    assert await container.get("a", 8, 100) == b"89"
+    assert await container.get("a", 0, 100) == b"0123456789"
+    assert await container.get("a", 4) == b"456789"
+
+
+@pytest.mark.parametrize("wrong", [md5(b"other"), bytes(16)])
+async def test_content_that_does_not_match_its_md5_is_not_stored(container: Container, wrong: bytes) -> None:
+    with pytest.raises((StorageUnavailableError, FatalError)):
+        await container.put("a", b"content", Properties(wrong))
+    with pytest.raises((StorageUnavailableError, FatalError)):
+        await container.stage("a", "b0", b"content", wrong)
+    await container.put("witness", b"", Properties())
+    assert await names_in(container) == ["witness"]
+
+
+async def test_a_missing_blob_is_an_error(container: Container) -> None:
+    await container.put("other", b"", Properties())
+    with pytest.raises(FatalError, match="BlobNotFound"):
+        await container.get("missing")
+
+
+async def test_a_listing_is_sorted_and_stops_at_its_prefix(container: Container) -> None:
+    for name in ("b/2", "a/1", "b/10", "c", "b"):
+        await container.put(name, b"", Properties())
+    assert await names_in(container, "b/") == ["b/10", "b/2"]
+    assert await names_in(container) == ["a/1", "b", "b/10", "b/2", "c"]

@@ -1,0 +1,92 @@
+"""Connecting, and what an unfriendly storage turns into."""
+
+import socket
+import traceback
+import uuid
+
+import pytest
+
+from localstack.azurite import Azurite
+from sitebackup.errors import FatalError, StorageUnavailableError
+from sitebackup.storage import Properties, connect
+
+SECRET = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldC0="  # noqa: S105 - the point is that it never shows
+
+
+def emulator_with_another_key(azurite: Azurite) -> str:
+    parts = dict(part.split("=", 1) for part in azurite.connection_string.strip(";").split(";"))
+    return ";".join(f"{key}={value}" for key, value in {**parts, "AccountKey": SECRET}.items())
+
+
+def test_storage_that_is_not_configured_says_so() -> None:
+    with pytest.raises(FatalError, match=r"^AzureWebJobsStorage is not configured\.$"):
+        connect({})
+
+
+@pytest.mark.parametrize("name", ["AzureWebJobsStorage", "BackupStorage"])
+def test_a_connection_string_that_cannot_be_read_is_named_and_not_quoted(name: str) -> None:
+    with pytest.raises(FatalError, match=f"^{name} is not a valid connection string") as failed:
+        connect({name: f"AccountKey:{SECRET}"})
+    assert SECRET not in "".join(traceback.format_exception(failed.value))
+
+
+async def test_a_wrong_key_is_fatal_at_once_and_stays_secret(azurite: Azurite) -> None:
+    storage = connect({"AzureWebJobsStorage": emulator_with_another_key(azurite)})
+    try:
+        with pytest.raises(FatalError, match=r"AuthorizationFailure|AuthenticationFailed") as failed:
+            await storage.container("backups").put("a", b"", Properties())
+        assert SECRET not in "".join(traceback.format_exception(failed.value))
+        assert SECRET not in repr(storage)
+    finally:
+        await storage.close()
+
+
+async def test_backup_storage_is_preferred(azurite: Azurite) -> None:
+    name = f"test-{uuid.uuid4().hex}"
+    storage = connect(
+        {
+            "AzureWebJobsStorage": emulator_with_another_key(azurite),
+            "BackupStorage": azurite.connection_string,
+        }
+    )
+    try:
+        await storage.container(name).put("a", b"", Properties())
+    finally:
+        await storage.close()
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"AzureWebJobsStorage__accountName": "site"},
+        {"AzureWebJobsStorage__blobServiceUri": "https://site.blob.core.windows.net"},
+        {
+            "AzureWebJobsStorage__blobServiceUri": "https://site.blob.core.windows.net",
+            "AzureWebJobsStorage__credential": "managedidentity",
+            "AzureWebJobsStorage__clientId": "00000000-0000-0000-0000-000000000000",
+        },
+        {"AzureWebJobsStorage": SECRET, "BackupStorage__accountName": "site"},
+    ],
+)
+async def test_an_identity_needs_no_connection_string(environment: dict[str, str]) -> None:
+    storage = connect(environment)
+    assert storage.url == "https://site.blob.core.windows.net/"
+    await storage.close()
+
+
+async def test_storage_that_does_not_answer_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # bound and not listening: refuses connections
+        port = closed.getsockname()[1]
+        monkeypatch.setattr("sitebackup.storage.RETRIES", 1)
+        storage = connect(
+            {
+                "AzureWebJobsStorage": f"AccountName=a;AccountKey={SECRET};"
+                f"BlobEndpoint=http://127.0.0.1:{port}/a"
+            }
+        )
+        try:
+            with pytest.raises(StorageUnavailableError, match="does not answer"):
+                await storage.container("backups").put("a", b"", Properties())
+        finally:
+            await storage.close()

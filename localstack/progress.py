@@ -25,34 +25,28 @@ _LINE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The counts of a custom status document; all zero before the app has set one."""
+    """A custom status document; all zero before the app has set one. Sizes are in bytes."""
 
-    phase: str = "starting"
-    files_total: int = 0
-    files_done: int = 0
-    files_failed: int = 0
-    bytes_total: int = 0
-    bytes_done: int = 0
+    phase: str
+    files: str
+    """In words: how many of how many, and how many failed, vanished or were skipped, if any."""
+    bytes_total: int
+    bytes_done: int
 
     @classmethod
     def of(cls, custom_status: dict[str, Any] | None) -> Self:
-        """Read `{"phase", "files": {"total", "done", "failed"}, "bytes": {"total", "done"}}`, or null."""
+        """Read `{"phase", "files": {"total", "done", ...}, "bytes": {"total", "done"}}`, or null."""
         document = custom_status or {}
-        files, sizes = document.get("files", {}), document.get("bytes", {})
+        files: dict[str, int] = dict(document.get("files", {}))
+        sizes: dict[str, int] = document.get("bytes", {})
+        words = f"{files.pop('done', 0):,} of {files.pop('total', 0):,} files"
+        others = [f"{count:,} {what}" for what, count in files.items() if count]
         return cls(
             phase=document.get("phase", "starting"),
-            files_total=files.get("total", 0),
-            files_done=files.get("done", 0),
-            files_failed=files.get("failed", 0),
+            files=", ".join([words, *others]),
             bytes_total=sizes.get("total", 0),
             bytes_done=sizes.get("done", 0),
         )
-
-    @property
-    def files(self) -> str:
-        """The files in words."""
-        failed = f", {self.files_failed:,} failed" if self.files_failed else ""
-        return f"{self.files_done:,} of {self.files_total:,} files{failed}"
 
 
 type Show = Callable[[Tally], None]
@@ -75,7 +69,7 @@ def _bar(console: Console) -> Generator[Show]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task(Tally().phase, total=None, files="")
+        task = progress.add_task("starting", total=None, files="")
 
         def show(tally: Tally) -> None:
             progress.update(
@@ -91,7 +85,7 @@ def _bar(console: Console) -> Generator[Show]:
 
 @contextmanager
 def _lines(console: Console) -> Generator[Show]:
-    shown, due = Tally(), 0.0
+    shown, due = Tally.of(None), 0.0
 
     def show(tally: Tally) -> None:
         nonlocal shown, due

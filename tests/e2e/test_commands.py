@@ -1,6 +1,7 @@
 """The commands, typed as a newcomer types them, and what is left of them afterwards."""
 
 import json
+import re
 import signal
 import socket
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ import pytest
 from azure.storage.blob import ContainerClient
 
 from localstack.azurite import Azurite
-from localstack.settings import StackSettings
+from localstack.settings import PROJECT, StackSettings
 from tests.e2e.support.commands import Foreground, make, make_start, run_line, stack_environ
 from tests.e2e.support.containers import assert_container_equals_tree
 from tests.e2e.support.trees import Size, Tree, make_tree, total_bytes
@@ -24,6 +25,7 @@ SITE: Tree = {
     "a b & $c": b"1",
     "logs": {"today.log": Size(70_000), "2025": {"all.log": Size(9_000_000)}},
 }
+PORTS = ("PORT", "AZURITE_BLOB_PORT", "AZURITE_QUEUE_PORT", "AZURITE_TABLE_PORT")
 
 
 def test_make_backup_prints_the_final_status_and_leaves_every_byte(tmp_path: Path) -> None:
@@ -39,24 +41,12 @@ def test_make_backup_prints_the_final_status_and_leaves_every_byte(tmp_path: Pat
     assert document["runtimeStatus"] == "Completed"
     assert document["output"] == total_bytes(root)
     assert document["input"] == str(root)
-    assert "copying: " in ended.stderr
-    with Azurite(StackSettings.from_environ(environ).emulator, data) as emulator:
-        container = ContainerClient.from_connection_string(emulator.connection_string, "backups")
-        with container:
-            assert_container_equals_tree(container, root)
-
-
-def test_blobs_are_listed_and_fetched_after_the_stack_has_stopped(tmp_path: Path) -> None:
-    root = make_tree(tmp_path / "site", SITE)
-    environ = stack_environ(tmp_path / "azurite")
-    assert make("backup", f"ROOT={root}", environ=environ).returncode == 0
-    name = f"{root}/index.html".lstrip("/")
-
-    listed = make("list", environ=environ).stdout
-    fetched = run_line(f".venv/bin/python -m localstack get {name}", environ).stdout
-
-    assert f"{14:>15,}  {name}\n" in listed
-    assert fetched == "<h1>hello</h1>"
+    assert "Completed: 5 of 5 files" in ended.stderr
+    with (
+        Azurite(StackSettings.from_environ(environ).emulator, data) as emulator,
+        ContainerClient.from_connection_string(emulator.connection_string, "backups") as container,
+    ):
+        assert_container_equals_tree(container, root)
 
 
 def test_make_backup_of_a_missing_directory_fails_with_its_name(tmp_path: Path) -> None:
@@ -86,46 +76,37 @@ def test_make_backup_says_what_was_wrong_with_the_question(
     assert message in ended.stderr
 
 
-def test_make_start_prints_a_curl_line_that_starts_a_backup(tmp_path: Path) -> None:
+def test_make_start_serves_until_ctrl_c_and_then_frees_its_ports(tmp_path: Path) -> None:
     environ = stack_environ()
     with make_start(environ, tmp_path) as stack:
-        said = stack.output.read_text()
-        assert f"{stack.base_url}/orchestrators/{{functionName}}" in said
-        [line] = [line for line in said.splitlines() if line.startswith("  curl ")]
+        functions, usage = stack.output.read_text().split("Back up a directory")
+        assert f"http://localhost:{environ['PORT']}/orchestrators/{{functionName}}" in functions
+        [line] = [line for line in usage.splitlines() if line.startswith("  curl ")]
         assert "202 Accepted" in run_line(line, environ).stdout
 
-
-def test_ctrl_c_stops_everything_and_frees_the_ports(tmp_path: Path) -> None:
-    environ = stack_environ()
-    with make_start(environ, tmp_path) as stack:
         parts = stack.parts()
         stack.interrupt(signal.SIGINT)
         stack.wait()
 
     assert_gone(parts)
-    assert_ports_are_free(environ)
+    for variable in PORTS:
+        socket.create_server(("127.0.0.1", int(environ[variable]))).close()
     assert "Traceback" not in stack.output.read_text()
 
 
-def test_two_stacks_run_side_by_side(tmp_path: Path) -> None:
+def test_two_stacks_run_side_by_side_but_not_on_one_folder(tmp_path: Path) -> None:
     one, two = stack_environ(tmp_path / "one"), stack_environ(tmp_path / "two")
     with make_start(one, tmp_path) as first, make_start(two, tmp_path) as second:
         assert is_running(first)
         assert is_running(second)
-
-
-def test_a_stack_refuses_the_data_of_another(tmp_path: Path) -> None:
-    with make_start(stack_environ(tmp_path / "azurite"), tmp_path):
-        refused = make("start", environ=stack_environ(tmp_path / "azurite"))
+        refused = make("start", environ=stack_environ(tmp_path / "two"))
 
     assert refused.returncode != 0
     assert "is in use by another stack" in refused.stderr
     assert "AZURITE_DATA=" in refused.stderr
 
 
-@pytest.mark.parametrize(
-    "variable", ["PORT", "AZURITE_BLOB_PORT", "AZURITE_QUEUE_PORT", "AZURITE_TABLE_PORT"]
-)
+@pytest.mark.parametrize("variable", PORTS)
 def test_a_busy_port_is_named_with_the_variable_that_changes_it(variable: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
@@ -156,6 +137,31 @@ def test_no_process_outlives_a_killed_stack(tmp_path: Path) -> None:
     assert_gone(parts)
 
 
+def test_the_commands_of_the_readme_work_as_they_stand(tmp_path: Path) -> None:
+    home = make_tree(tmp_path / "home", {"site": SITE})
+    environ = {**stack_environ(tmp_path / "azurite"), "HOME": str(home)}
+    readme = readme_commands()
+
+    with make_start(environ, tmp_path):
+        answer = run_line(readme["curl"].replace("7071", environ["PORT"]), environ).stdout
+        location = re.search(r"^Location: (\S+)", answer, re.MULTILINE)
+        assert location is not None, answer
+        wait_until(lambda: '"Completed"' in run_line(f"curl -s '{location[1]}'", environ).stdout, 20)
+
+    name = f"{home}/site/index.html".lstrip("/")
+    assert f"{14:>15,}  {name}\n" in run_line(readme["make list"], environ).stdout
+    fetch = readme[".venv/bin/python"].replace("> index.html", "")
+    assert run_line(fetch, environ).stdout == "<h1>hello</h1>"
+
+
+def readme_commands() -> dict[str, str]:
+    """Commands of the README's shell blocks by how they begin, with continued lines joined."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", (PROJECT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    lines = "".join(blocks).replace("\\\n", "").splitlines()
+    beginnings = ("curl", "make list", ".venv/bin/python")
+    return {beginning: line for line in lines for beginning in beginnings if line.startswith(beginning)}
+
+
 def is_running(stack: Foreground) -> bool:
     return httpx.get(f"{stack.base_url}/admin/host/status").json()["state"] == "Running"
 
@@ -164,8 +170,3 @@ def assert_gone(processes: list[psutil.Process]) -> None:
     """Within a few seconds: those of a killed parent end when the system has told them."""
     assert processes
     wait_until(lambda: not any(process.is_running() for process in processes), 15, lambda: processes)
-
-
-def assert_ports_are_free(environ: Mapping[str, str]) -> None:
-    for variable in ("PORT", "AZURITE_BLOB_PORT", "AZURITE_QUEUE_PORT", "AZURITE_TABLE_PORT"):
-        socket.create_server(("127.0.0.1", int(environ[variable]))).close()

@@ -63,10 +63,8 @@ class Foreground:
         return f"http://127.0.0.1:{self.environ['PORT']}"
 
     def part(self, word: str) -> psutil.Process:
-        """The one process among its descendants that was started last with `word` in its command line."""
-        found = [process for process in self.parts() if word in " ".join(process.cmdline()[:4])]
-        assert found, f"no {word} among {[process.cmdline() for process in self.parts()]}"
-        return found[0]
+        """Its topmost process that has `word` in its command line."""
+        return next(process for process in self.parts() if word in " ".join(process.cmdline()))
 
     def parts(self) -> list[psutil.Process]:
         """Every process below `make`, parents first."""

@@ -38,7 +38,7 @@ class Tally:
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object; counts of zero are left out, since most are."""
-        return {key: value for key, value in asdict(self).items() if value}
+        return {key: value for key, value in (asdict(self) | {"errors": list(self.errors)}).items() if value}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:

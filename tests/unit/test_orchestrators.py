@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sitebackup import names, orchestrators
 from sitebackup.orchestrators import deal, split
-from tests.unit.hub import ORCHESTRATORS, Activity, Hub, Instance
+from tests.support.hub import ORCHESTRATORS, Activity, Hub, Instance
 
 MOST_EVENTS = 1_000
 

@@ -1,0 +1,266 @@
+"""The activities: plans, outcomes, the tutorial's bare strings, and what may not be backed up."""
+
+import asyncio
+import hashlib
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sitebackup import activities, blobname
+from sitebackup.engine import Engine
+from sitebackup.errors import FatalError, StorageUnavailableError
+from sitebackup.filetree import File
+from sitebackup.plan import MAX_FILES
+from sitebackup.runs import Outcome
+from sitebackup.storage import Properties
+from tests.storage.conftest import an_engine
+from tests.support.memory import MemoryContainer
+
+
+def make(root: Path, count: int, size: int = 1) -> set[File]:
+    for number in range(count):
+        path = root / f"d{number % 7}" / f"f{number}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x" * size)
+    return {File(f"d{number % 7}/f{number}", size) for number in range(count)}
+
+
+async def list_all(engine: Engine, root: Path) -> list[dict[str, Any]]:
+    """List `root` as the orchestration does, and return every answer."""
+    answers: list[dict[str, Any]] = []
+    hands: list[list[Any]] = [[]]
+    while hands:
+        hand = hands.pop()
+        request = {"run": "run", "request": str(root), "left": hand}
+        answer = await activities.run(activities.get_file_list, request, lambda: engine)
+        assert isinstance(answer, dict)
+        answers.append(json.loads(json.dumps(answer)))
+        hands += [[part] for part in answer["left"]]
+    return answers
+
+
+async def files_in(engine: Engine, answers: list[dict[str, Any]]) -> list[list[File]]:
+    """Return the copy tasks of the plans in `answers`."""
+    return [
+        (await engine.runs.read_task("run", plan, task))[1]
+        for answer in answers
+        for plan, tasks in answer["plans"]
+        for task in range(tasks)
+    ]
+
+
+async def test_a_small_tree_is_planned_one_file_a_task(engine: Engine, tmp_path: Path) -> None:
+    files = make(tmp_path, 20, size=3)
+    (answer,) = await list_all(engine, tmp_path)
+    assert answer.items() >= {"files": 20, "bytes": 60, "left": []}.items()
+    tasks = await files_in(engine, [answer])
+    assert all(len(task) == 1 for task in tasks)
+    assert {file for (file,) in tasks} == files
+
+
+async def test_a_tree_beyond_the_budget_is_listed_by_more_calls_and_every_file_once(
+    backups: MemoryContainer, runs: MemoryContainer, tmp_path: Path
+) -> None:
+    files = make(tmp_path, 700)
+    async with an_engine(backups, runs, tmp_path, list_budget=150) as engine:
+        answers = await list_all(engine, tmp_path)
+        assert len(answers) > 3
+        assert sum(answer["files"] for answer in answers) == 700
+        tasks = await files_in(engine, answers)
+    assert sorted(file.path for task in tasks for file in task) == sorted(file.path for file in files)
+    assert max(map(len, tasks)) <= MAX_FILES
+
+
+async def test_listing_the_same_twice_at_the_same_time_writes_two_plans(
+    engine: Engine, tmp_path: Path
+) -> None:
+    make(tmp_path, 300)
+    first, second = await asyncio.gather(list_all(engine, tmp_path), list_all(engine, tmp_path))
+    assert first[0]["plans"] != second[0]["plans"]
+    assert await files_in(engine, first) == await files_in(engine, second)
+
+
+async def test_no_file_name_is_in_what_the_activities_return(engine: Engine, tmp_path: Path) -> None:
+    make(tmp_path, 3)
+    (tmp_path / "d0" / "f0").chmod(0)
+    answers = await list_all(engine, tmp_path)
+    ((plan, tasks),) = answers[0]["plans"]
+    copies = [
+        await activities.copy_file_to_blob({"run": "run", "plan": plan, "task": task}, engine)
+        for task in range(tasks)
+    ]
+    assert "d0" not in json.dumps([answers, copies])
+
+
+async def test_a_copy_task_records_the_outcome_of_each_file(
+    engine: Engine, backups: MemoryContainer, runs: MemoryContainer, tmp_path: Path
+) -> None:
+    make(tmp_path, 300)
+    (answer,) = await list_all(engine, tmp_path)
+    ((plan, _),) = answer["plans"]
+    first, second, third, *others = [file.path for file in (await files_in(engine, [answer]))[0]]
+    (tmp_path / first).unlink()
+    (tmp_path / second).unlink()
+    (tmp_path / second).symlink_to("/etc/passwd")
+    (tmp_path / third).write_bytes(b"longer")
+    tally = await activities.copy_file_to_blob({"run": "run", "plan": plan, "task": 0}, engine)
+    assert tally == {"files": len(others) + 1, "bytes": len(others) + 6, "failed": 1, "vanished": 1}
+    assert set(backups.blobs) == {blobname.encode(f"{tmp_path}/{path}") for path in [third, *others]}
+
+    data, properties = runs.blobs[f"run/outcomes/{plan}-0.ndjson"]
+    assert properties.metadata == {"failed": "1"}
+    outcomes = {row["path"]: row for row in map(json.loads, data.splitlines())}
+    assert outcomes[first] == {
+        "path": first,
+        "outcome": "vanished",
+        "size": 0,
+        "reason": "vanished since it was listed",
+    }
+    assert outcomes[second]["outcome"] == "failed"
+    assert outcomes[third] == {
+        "path": third,
+        "outcome": "copied",
+        "size": 6,
+        "md5": hashlib.md5(b"longer", usedforsecurity=False).hexdigest(),
+    }
+    assert [outcome async for outcome in engine.runs.failures("run", [plan])] == [
+        Outcome(second, "failed", reason="is a symbolic link now")
+    ]
+
+
+async def test_copying_a_task_again_replaces_its_outcomes(
+    engine: Engine, runs: MemoryContainer, tmp_path: Path
+) -> None:
+    make(tmp_path, 1)
+    (answer,) = await list_all(engine, tmp_path)
+    ((plan, _),) = answer["plans"]
+    request = {"run": "run", "plan": plan, "task": 0}
+    (tmp_path / "d0" / "f0").rename(tmp_path / "aside")
+    assert await activities.copy_file_to_blob(request, engine) == {"vanished": 1}
+    (tmp_path / "aside").rename(tmp_path / "d0" / "f0")
+    assert await activities.copy_file_to_blob(request, engine) == {"files": 1, "bytes": 1}
+    assert b"vanished" not in runs.blobs[f"run/outcomes/{plan}-0.ndjson"][0]
+
+
+async def test_storage_that_fails_is_raised_for_the_retry_policy(engine: Engine, tmp_path: Path) -> None:
+    class Down(MemoryContainer):
+        async def put(self, name: str, data: bytes, properties: Properties) -> None:
+            raise StorageUnavailableError("down")
+
+    make(tmp_path, 300)
+    (answer,) = await list_all(engine, tmp_path)
+    ((plan, _),) = answer["plans"]
+    runs = engine.runs
+    async with an_engine(Down(), MemoryContainer(), tmp_path) as broken:
+        broken.runs = runs
+        with pytest.raises(StorageUnavailableError):
+            await activities.run(
+                activities.copy_file_to_blob, {"run": "run", "plan": plan, "task": 0}, lambda: broken
+            )
+
+
+async def test_an_unreadable_directory_is_a_failure_that_the_report_names(
+    engine: Engine, runs: MemoryContainer, tmp_path: Path
+) -> None:
+    make(tmp_path, 3)
+    await leave(runs, "d0", "gone")
+    request = {"run": "run", "request": str(tmp_path), "left": [["p", 0]]}
+    answer = await activities.get_file_list(request, engine)
+    assert isinstance(answer, dict)
+    assert answer.items() >= {"failed": 1, "files": 1}.items()
+    report = await activities.report_failures(
+        {"run": "run", "plans": [plan for plan, _ in answer["plans"]]}, engine
+    )
+    assert report == {"named": ["gone: No such file or directory"]}
+
+
+async def leave(runs: MemoryContainer, *directories: str) -> None:
+    """Leave `directories` to list as part 0 of the plan "p"."""
+    lines = b"".join(json.dumps(directory).encode() + b"\n" for directory in directories)
+    await runs.put("run/plans/p.left-0.ndjson", lines, Properties())
+
+
+async def test_the_report_names_ten_failures_and_reads_no_more(engine: Engine) -> None:
+    for task in range(5):
+        await engine.runs.write_outcomes(
+            "run", "p", task, [Outcome(f"f{task}{n}", "failed", reason="no") for n in range(4)]
+        )
+    await engine.runs.write_outcomes(
+        "run", "other", 0, [Outcome("x", "failed", reason="an attempt that lost")]
+    )
+    report = await activities.report_failures({"run": "run", "plans": ["p"]}, engine)
+    assert report["named"] == [f"f{task}{n}: no" for task in range(3) for n in range(4)][:10]
+
+
+async def test_a_bare_directory_gives_the_list_of_its_files(engine: Engine, tmp_path: Path) -> None:
+    files = make(tmp_path, 20)
+    paths = await activities.get_file_list(f" {tmp_path}/ ", engine)
+    assert sorted(paths) == sorted(f"{tmp_path}/{file.path}" for file in files)
+
+
+async def test_a_bare_file_is_copied_and_gives_its_size(
+    engine: Engine, backups: MemoryContainer, tmp_path: Path
+) -> None:
+    (tmp_path / "f").write_bytes(b"hello")
+    assert await activities.copy_file_to_blob(f"{tmp_path}/f", engine) == 5
+    assert backups.blobs[f"{tmp_path}/f"[1:]][0] == b"hello"
+
+
+async def test_the_tutorials_log_lines_are_written(
+    engine: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "sitebackup")
+    (tmp_path / "f").write_bytes(b"hello")
+    await activities.get_file_list(str(tmp_path), engine)
+    await activities.copy_file_to_blob(f"{tmp_path}/f", engine)
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("INFO", f"Searching for files under '{tmp_path}'..."),
+        ("INFO", f"Found 1 file(s) under {tmp_path}."),
+        ("INFO", f"Copying '{tmp_path}/f' to 'backups{tmp_path}/f'. Total bytes = 5."),
+    ]
+
+
+@pytest.mark.parametrize("form", ["string", "object"])
+async def test_what_is_outside_the_allowed_roots_is_not_touched(
+    engine: Engine, backups: MemoryContainer, runs: MemoryContainer, tmp_path: Path, form: str
+) -> None:
+    (tmp_path / "out").symlink_to("/etc")
+    for root in ("/etc", f"{tmp_path}/out", f"{tmp_path}/../.."):
+        request: Any = root if form == "string" else {"run": "r", "request": root, "left": []}
+        if form == "string":
+            with pytest.raises(FatalError, match="outside the directories"):
+                await activities.get_file_list(request, engine)
+            with pytest.raises(FatalError, match="outside the directories"):
+                await activities.copy_file_to_blob(f"{root}/passwd", engine)
+        else:
+            answer = await activities.run(activities.get_file_list, request, lambda: engine)
+            assert isinstance(answer, dict)
+            assert "outside the directories" in answer["errors"][0]
+    assert not backups.blobs
+    assert not runs.blobs
+
+
+@pytest.mark.parametrize("name", ["missing", "file"])
+async def test_a_root_that_is_no_directory_is_said_with_its_path(
+    engine: Engine, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "file").touch()
+    request: Any = {"run": "r", "request": {"rootDirectory": f"{tmp_path}/{name}"}, "left": []}
+    answer = await activities.run(activities.get_file_list, request, lambda: engine)
+    said = {"missing": "does not exist", "file": "is not a directory"}[name]
+    assert answer == {"errors": [f"'{tmp_path}/{name}' {said}."]}
+
+
+async def test_an_engine_that_cannot_connect_is_an_answer_to_an_orchestration() -> None:
+    def connect() -> Engine:
+        raise FatalError("AzureWebJobsStorage is not configured.")
+
+    assert await activities.run(activities.get_file_list, {"run": "r"}, connect) == {
+        "errors": ["AzureWebJobsStorage is not configured."]
+    }
+    with pytest.raises(FatalError):
+        await activities.run(activities.get_file_list, os.sep, connect)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import cast, override
 
 import durabletask.internal.orchestrator_service_pb2 as pb
-import durabletask.internal.orchestrator_service_pb2_grpc as stubs  # pyright: ignore[reportMissingTypeStubs]  # generated
+import durabletask.internal.orchestrator_service_pb2_grpc as stubs
 import grpc
 from durabletask.testing.in_memory_backend import OrchestrationInstance
 

@@ -11,7 +11,7 @@ from urllib.parse import quote_plus
 
 import durabletask.internal.orchestrator_service_pb2 as pb
 from azure.durable_functions.internal.compat.history_projection import project_history
-from durabletask.internal.history_helpers import collect_history_events  # pyright: ignore[reportMissingTypeStubs]  # it has types, inline
+from durabletask.internal.history_helpers import collect_history_events
 from google.protobuf.timestamp_pb2 import Timestamp
 
 STATUS_NAMES: Mapping[pb.OrchestrationStatus, str] = {

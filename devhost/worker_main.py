@@ -14,11 +14,12 @@ import socket
 import sys
 import threading
 import time
+from email.utils import formatdate
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol, cast
 
-import azure_functions_runtime  # pyright: ignore[reportMissingTypeStubs]  # see _Runtime
+import azure_functions_runtime
 
 from .frames import Frame, encode, read_frame
 from .worker_protos import PROTOS, ParameterBinding, StatusResult, TypedData
@@ -163,24 +164,23 @@ def _bytes(value: object) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode()
 
 
-def _cookie(cookie: Any) -> dict[str, Any]:
-    """A cookie as keyword arguments of aiohttp's `set_cookie`, `expires` in seconds since 1970."""
-    nullable = {
-        "domain": cookie.domain,
-        "path": cookie.path,
-        "max_age": cookie.max_age,
-        "expires": cookie.expires,
-    }
-    present = {name: field.value for name, field in nullable.items() if field is not None}
-    if "expires" in present:
-        present["expires"] = present["expires"].seconds
-    flags = {"secure": cookie.secure, "httponly": cookie.http_only}
+def _cookie(cookie: Any) -> dict[str, object]:
+    """A cookie as the keyword arguments of aiohttp's `set_cookie`. A value that isn't set is None."""
+
+    def value_of(field: Any) -> Any:
+        return None if field is None or field.value == "" else field.value
+
+    expires, max_age = value_of(cookie.expires), value_of(cookie.max_age)
     return {
         "name": cookie.name,
         "value": cookie.value,
+        "domain": value_of(cookie.domain),
+        "path": value_of(cookie.path) or "/",
+        "expires": None if expires is None else formatdate(expires.seconds, usegmt=True),
+        "max_age": None if max_age is None else int(max_age),
+        "secure": value_of(cookie.secure),
+        "httponly": value_of(cookie.http_only),
         "samesite": cookie.same_site or None,
-        **{name: value for name, value in present.items() if value != ""},
-        **{name: field.value for name, field in flags.items() if field is not None},
     }
 
 

@@ -1,7 +1,6 @@
 """One backup from start to end: `python -m localstack backup ROOT`, which `make backup` runs."""
 
 import json
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +27,7 @@ def backup(root: Path, settings: StackSettings, environ: Mapping[str, str]) -> i
             f"{root} contains {settings.data}, where the backup goes. "
             f"Keep it elsewhere with AZURITE_DATA=PATH, outside of {root}."
         )
+    _say("Starting the app and its storage ...")
     with running_stack(settings, _allowing(root, environ), quiet=True) as stack:
         document = _run(root, stack)
     _say(_summary(document))
@@ -71,4 +71,4 @@ def _summary(document: Document) -> str:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(text + os.linesep)
+    sys.stderr.write(f"{text}\n")

@@ -11,16 +11,13 @@ from typing import Any, Self
 
 from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 _LINE_SECONDS = 2.0
+
+# What a file costs beside its content, as so many bytes of content: the bar of a tree of small files would
+# else stand at its end for most of the time. Against the emulator on two cores: 300 small files/s, 80 MB/s.
+_FILE_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,25 +25,38 @@ class Tally:
     """A custom status document; all zero before the app has set one. Sizes are in bytes."""
 
     phase: str
-    files: str
-    """In words: how many of how many, and how many failed, vanished or were skipped, if any."""
+    files_total: int
+    files_done: int
     bytes_total: int
     bytes_done: int
+    others: str
+    """Files by another end than done, each kind after a comma: ", 2 failed, 1 skipped"."""
 
     @classmethod
     def of(cls, custom_status: dict[str, Any] | None) -> Self:
         """Read `{"phase", "files": {"total", "done", ...}, "bytes": {"total", "done"}}`, or null."""
         document = custom_status or {}
-        files: dict[str, int] = dict(document.get("files", {}))
+        files: dict[str, int] = document.get("files", {})
         sizes: dict[str, int] = document.get("bytes", {})
-        words = f"{files.pop('done', 0):,} of {files.pop('total', 0):,} files"
-        others = [f"{count:,} {what}" for what, count in files.items() if count]
+        others = (f", {n:,} {kind}" for kind, n in files.items() if n and kind not in ("total", "done"))
         return cls(
             phase=document.get("phase", "starting"),
-            files=", ".join([words, *others]),
+            files_total=files.get("total", 0),
+            files_done=files.get("done", 0),
             bytes_total=sizes.get("total", 0),
             bytes_done=sizes.get("done", 0),
+            others="".join(others),
         )
+
+    @property
+    def files(self) -> str:
+        """The files in words."""
+        return f"{self.files_done:,} of {self.files_total:,} files{self.others}"
+
+    @property
+    def sizes(self) -> str:
+        """The bytes in words."""
+        return f"{decimal(self.bytes_done)} of {decimal(self.bytes_total)}"
 
 
 type Show = Callable[[Tally], None]
@@ -63,21 +73,20 @@ def _bar(console: Console) -> Generator[Show]:
     columns = (
         TextColumn("{task.description:<9}"),
         BarColumn(),
-        DownloadColumn(),
-        TextColumn("{task.fields[files]}"),
-        TransferSpeedColumn(),
+        TextColumn("{task.fields[tally].sizes}, {task.fields[tally].files}"),
         TimeRemainingColumn(),
     )
+    nothing = Tally.of(None)
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("starting", total=None, files="")
+        task = progress.add_task(nothing.phase, total=None, tally=nothing)
 
         def show(tally: Tally) -> None:
             progress.update(
                 task,
                 description=tally.phase,
-                total=tally.bytes_total or None,
-                completed=tally.bytes_done,
-                files=tally.files,
+                total=tally.bytes_total + tally.files_total * _FILE_BYTES or None,
+                completed=tally.bytes_done + tally.files_done * _FILE_BYTES,
+                tally=tally,
             )
 
         yield show
@@ -93,7 +102,6 @@ def _lines(console: Console) -> Generator[Show]:
         if tally == shown or (tally.phase == shown.phase and now < due):
             return
         shown, due = tally, now + _LINE_SECONDS
-        sizes = f"{decimal(tally.bytes_done)} of {decimal(tally.bytes_total)}"
-        console.print(f"{tally.phase}: {tally.files}, {sizes}", soft_wrap=True)
+        console.print(f"{tally.phase}: {tally.sizes}, {tally.files}", soft_wrap=True)
 
     yield show

@@ -55,7 +55,7 @@ class StackSettings:
         """
         data = environ.get("AZURITE_DATA") or ".azurite"
         return cls(
-            port=_port(environ, "PORT", 7071),
+            port=_port(environ, "PORT", 7071, lowest=1),
             emulator=EmulatorPorts(
                 blob=_port(environ, "AZURITE_BLOB_PORT", 10000),
                 queue=_port(environ, "AZURITE_QUEUE_PORT", 10001),
@@ -65,10 +65,10 @@ class StackSettings:
         )
 
 
-def _port(environ: Mapping[str, str], name: str, default: int) -> int:
+def _port(environ: Mapping[str, str], name: str, default: int, lowest: int = 0) -> int:
     text = environ.get(name) or str(default)
-    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
-        raise UsageError(f"{name}={text!r} is not a port number from 0 to 65535.")
+    if not (text.isascii() and text.isdigit() and lowest <= int(text) <= 65535):
+        raise UsageError(f"{name}={text!r} is not a port number from {lowest} to 65535.")
     return int(text)
 
 

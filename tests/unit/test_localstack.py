@@ -1,0 +1,75 @@
+"""The local stack's settings, and what a status document looks like in words."""
+
+from pathlib import Path
+
+import pytest
+
+from localstack.errors import UsageError
+from localstack.progress import Tally
+from localstack.settings import PROJECT, EmulatorPorts, StackSettings, names_other_storage
+
+
+def test_without_variables_the_ports_are_the_usual_ones_and_the_blobs_stay_in_the_project() -> None:
+    assert StackSettings.from_environ({}) == StackSettings(
+        7071, EmulatorPorts(10000, 10001, 10002), PROJECT / ".azurite"
+    )
+
+
+def test_every_variable_is_heard_and_an_empty_one_is_none() -> None:
+    environ = {
+        "PORT": "1",
+        "AZURITE_BLOB_PORT": "2",
+        "AZURITE_QUEUE_PORT": "3",
+        "AZURITE_TABLE_PORT": "",
+        "AZURITE_DATA": "/srv/blobs",
+    }
+
+    assert StackSettings.from_environ(environ) == StackSettings(
+        1, EmulatorPorts(2, 3, 10002), Path("/srv/blobs")
+    )
+
+
+def test_data_may_be_kept_nowhere_or_beside_the_project() -> None:
+    assert StackSettings.from_environ({"AZURITE_DATA": ":memory:"}).data is None
+    assert StackSettings.from_environ({"AZURITE_DATA": "blobs"}).data == PROJECT / "blobs"
+
+
+@pytest.mark.parametrize("text", ["-1", "65536", "http", "80 ", "٣", "0"])
+def test_what_is_no_port_is_refused_by_name(text: str) -> None:
+    with pytest.raises(UsageError, match="PORT="):
+        StackSettings.from_environ({"PORT": text})
+
+
+@pytest.mark.parametrize(
+    ("environ", "other"),
+    [
+        ({}, False),
+        ({"AzureWebJobsStorage": ""}, False),
+        ({"AzureWebJobsStorage": "UseDevelopmentStorage=true"}, False),
+        ({"AzureWebJobsStorage": "AccountName=mine;AccountKey=x"}, True),
+        ({"AzureWebJobsStorage__blobServiceUri": "https://mine.blob.core.windows.net"}, True),
+        ({"AzureWebJobsStorage__accountName": ""}, False),
+    ],
+)
+def test_the_emulator_stays_out_of_the_way_of_a_named_storage(environ: dict[str, str], other: bool) -> None:
+    assert names_other_storage(environ) is other
+
+
+def test_the_connection_string_leads_to_the_three_ports() -> None:
+    text = EmulatorPorts(1, 2, 3).connection_string
+
+    assert "BlobEndpoint=http://127.0.0.1:1/devstoreaccount1;" in text
+    assert "QueueEndpoint=http://127.0.0.1:2/devstoreaccount1;" in text
+    assert "TableEndpoint=http://127.0.0.1:3/devstoreaccount1;" in text
+
+
+def test_a_status_is_put_into_words_with_every_end_that_a_file_can_take() -> None:
+    files = {"total": 4000, "done": 3990, "failed": 7, "vanished": 0, "skipped": 3}
+    tally = Tally.of({"phase": "copying", "files": files, "bytes": {"total": 2_000_000, "done": 500}})
+
+    assert tally.files == "3,990 of 4,000 files, 7 failed, 3 skipped"
+    assert tally.sizes == "500 bytes of 2.0 MB"
+
+
+def test_before_the_app_has_set_a_status_nothing_is_done() -> None:
+    assert Tally.of(None).files == "0 of 0 files"

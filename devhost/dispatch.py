@@ -1,7 +1,7 @@
 """Takes work from the hub, has it run by the pool, and gives the results back.
 
-Work whose worker died goes back into the hub, to be run again. So does work that ran into `functionTimeout`, as in
-Azure, but only so often: an item that stops its worker each time would keep the host busy for ever.
+Work whose worker died goes back into the hub, to be run again. So does work that ran into `functionTimeout`,
+as in Azure, but only so often: an item that stops its worker each time would keep the host busy for ever.
 """
 
 import asyncio
@@ -117,7 +117,7 @@ class Dispatcher:
             self._hub.complete_entity(work, result)
 
     async def _call(self, kind: str, name: str, payload: bytes, item: str) -> _Outcome:
-        """Runs the function behind a task. `kind` is that of the trigger; `item` tells one work item from others."""
+        """Runs the function behind a task. `kind` is its trigger's; `item` tells work items apart."""
         function = self._registry.find(f"{kind}Trigger", name)
         if function is None:
             return self._unknown(kind, name)
@@ -151,7 +151,7 @@ class Dispatcher:
     def _decode(
         self, result: InvocationResult, message: pb.OrchestratorResponse | pb.EntityBatchResult, name: str
     ) -> InvocationResult | pb.TaskFailureDetails:
-        """Reads the function's answer into `message`; gives the result back, or a failure if it is unreadable."""
+        """Reads the answer into `message`; gives the result back, or a failure if it cannot be read."""
         try:
             message.ParseFromString(base64.b64decode(result.payload, validate=True))
         except (ValueError, DecodeError) as error:

@@ -123,7 +123,7 @@ class Runs(InMemoryOrchestrationBackend):
         self._end(execution, pb.ORCHESTRATION_STATUS_FAILED)
 
     def _after_end(self, execution: Execution) -> None:
-        """What follows whenever a run has ended: late results find no one, locks are free, the parent knows."""
+        """What follows the end of a run: late results find no one, its locks are free, its parent knows."""
         execution.open_activities.clear()
         self._release_locks(execution)
         link = execution.parent

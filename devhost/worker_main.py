@@ -25,7 +25,7 @@ from .frames import Frame, encode, read_frame
 from .worker_protos import PROTOS, ParameterBinding, StatusResult, TypedData
 
 # A function that runs on when the host is gone gets this long before the process ends under it.
-_GRACE_SECONDS = 3.0
+_GRACE_SECONDS = 2.0
 # One line an invocation or a turn: of use to the authors of these libraries, noise at the terminal of an
 # app's.
 _CHATTY_LOGGERS = ("azure.functions", "azure.durable_functions", "durabletask")

@@ -15,7 +15,7 @@ from .settings import HostSettings
 
 _PACKAGE_PARENT = Path(__file__).resolve().parent.parent
 # Past the grace that a worker gives its own functions.
-_STOP_SECONDS = 5.0
+_STOP_SECONDS = 4.0
 
 
 class IndexingError(Exception):

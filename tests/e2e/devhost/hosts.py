@@ -22,7 +22,7 @@ WEBHOOKS = "/runtime/webhooks/durabletask"
 TERMINAL = {"Completed", "Failed", "Terminated"}
 
 
-def until[T](probe: Callable[[], T], seconds: float = 20.0) -> T:
+def until[T](probe: Callable[[], T | None], seconds: float = 20.0) -> T:
     """Polls until `probe` gives something true; what it then gives."""
     deadline = time.monotonic() + seconds
     while True:
@@ -120,7 +120,7 @@ def host_process(
     command = [sys.executable, "-m", "devhost", "start", "--app", str(app), "--port", "0", *arguments]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("FUNCTIONS_")}
     with log.open("wb") as output:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 (this project's own command)
             command, cwd=PROJECT, stdout=output, stderr=output, env={**clean, **(environment or {})}
         )
     host = LocalHost(process, log)

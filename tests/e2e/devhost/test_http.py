@@ -1,4 +1,4 @@
-"""HTTP functions in the local host: routes, methods, what a function sees of a request and a caller of an answer."""
+"""HTTP functions in the local host: routes, methods, what passes between caller and function."""
 
 from pathlib import Path
 from typing import Any

@@ -9,7 +9,7 @@ from .hosts import LocalHost, until
 
 def test_activities_fan_out_and_their_results_come_back_in_order(durable: LocalHost) -> None:
     assert durable.run("FanOut", 200) == sum(range(200))
-    values = [None, True, 0, "", "text", "ü😀", [], {"a": [1.5]}]
+    values: list[object] = [None, True, 0, "", "text", "ü😀", [], {"a": [1.5]}]
     assert durable.run("EchoAll", values) == values
 
 
@@ -95,7 +95,7 @@ def test_what_an_earlier_generation_left_behind_does_not_reach_the_next(
 ) -> None:
     instance_id = durable.start("LeaveBehind", {"generation": 1, "directory": str(tmp_path)})
     durable.until_status(instance_id, "Running")
-    until(lambda: (tmp_path / "attempts").exists())
+    until((tmp_path / "attempts").exists)
     (tmp_path / "release").touch()  # the first generation's activity ends, under the number of the second's
     assert durable.run("Timers", [0.4]) >= 0.4  # by now its timer has fired as well
     assert durable.status(instance_id)["runtimeStatus"] == "Running"
@@ -121,7 +121,7 @@ def test_a_terminated_instance_is_so_at_once_whatever_its_activities_do(
     durable: LocalHost, tmp_path: Path
 ) -> None:
     instance_id = durable.start("Hold", str(tmp_path))
-    until(lambda: (tmp_path / "attempts").exists())
+    until((tmp_path / "attempts").exists)
     assert durable.post(instance_id, "terminate", reason="enough") == 202
     document = durable.status(instance_id)
     assert (document["runtimeStatus"], document["output"]) == ("Terminated", "enough")
@@ -143,10 +143,10 @@ def test_a_late_result_does_not_reach_a_new_run_of_the_same_instance(
     durable: LocalHost, tmp_path: Path
 ) -> None:
     instance_id = durable.start("Hold", str(tmp_path / "old"), _made(tmp_path / "old").name + "-rerun")
-    until(lambda: (tmp_path / "old" / "attempts").exists())
+    until((tmp_path / "old" / "attempts").exists)
     assert durable.post(instance_id, "terminate") == 202
     assert durable.start("Hold", str(_made(tmp_path / "new")), instance_id) == instance_id
-    until(lambda: (tmp_path / "new" / "attempts").exists())
+    until((tmp_path / "new" / "attempts").exists)
     (tmp_path / "old" / "release").touch()
     assert durable.run("FanOut", 3) == 3
     assert durable.status(instance_id)["runtimeStatus"] == "Running"

@@ -6,7 +6,7 @@ Activities that have to be caught in the act write a line to a file and wait for
 import asyncio
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ async def wait_for_end(req: func.HttpRequest, client: df.DurableFunctionsClient)
 
 @app.orchestration_trigger(context_name="ctx", orchestration="FanOut")
 def fan_out(ctx: task.OrchestrationContext, count: int) -> Steps:
-    results = yield task.when_all([ctx.call_activity("Echo", input=number) for number in range(count)])
+    results = yield _all(ctx.call_activity("Echo", input=number) for number in range(count))
     return sum(results)
 
 
@@ -52,7 +52,7 @@ async def echo(value: Any) -> Any:
 
 @app.orchestration_trigger(context_name="ctx", orchestration="EchoAll")
 def echo_all(ctx: task.OrchestrationContext, values: list[Any]) -> Steps:
-    return (yield task.when_all([ctx.call_activity("Echo", input=value) for value in values]))
+    return (yield _all(ctx.call_activity("Echo", input=value) for value in values))
 
 
 @app.orchestration_trigger(context_name="ctx", orchestration="CatchFailure")
@@ -247,12 +247,16 @@ def crash_orchestration(ctx: task.OrchestrationContext, path: str) -> Steps:
 
 @app.orchestration_trigger(context_name="ctx", orchestration="Nap")
 def nap_orchestration(ctx: task.OrchestrationContext, seconds: list[float]) -> Steps:
-    yield task.when_all([ctx.call_activity("Nap", input=nap) for nap in seconds])
+    yield _all(ctx.call_activity("Nap", input=nap) for nap in seconds)
 
 
 @app.activity_trigger(input_name="seconds", activity="Nap")
 async def nap(seconds: float) -> None:
     await asyncio.sleep(seconds)
+
+
+def _all(tasks: Iterable[task.Task[Any]]) -> task.Task[list[Any]]:
+    return task.when_all(list(tasks))
 
 
 def _log_line(path: str) -> int:

@@ -1,4 +1,4 @@
-"""A sample app for the tests of the local host: HTTP functions of every kind, a timer, and a queue trigger."""
+"""A sample app for the tests of the local host: HTTP functions of all kinds, a timer, a queue trigger."""
 
 import json
 import os
@@ -11,11 +11,11 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 
 def _mirror(req: func.HttpRequest, name: str) -> func.HttpResponse:
     """Says who answered, and what it was asked."""
-    document = {
+    document: dict[str, object] = {
         "function": name,
         "method": req.method,
         "url": req.url,
-        "headers": dict(req.headers),
+        "headers": dict[str, str](req.headers),
         "query": dict(req.params),
         "route": dict(req.route_params),
         "body": req.get_body().decode(),
@@ -99,6 +99,6 @@ def tick(timer: func.TimerRequest) -> None:
     Path(os.environ["TICK_FILE"]).write_text(f"past due: {timer.past_due}")
 
 
-@app.queue_trigger(arg_name="message", queue_name="q", connection="AzureWebJobsStorage")
+@app.queue_trigger(arg_name="message", queue_name="q", connection="AzureWebJobsStorage")  # pyright: ignore[reportUnknownMemberType]  # its keyword arguments have no types
 def from_queue(message: func.QueueMessage) -> None:
     """Never runs here."""

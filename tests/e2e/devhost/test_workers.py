@@ -1,0 +1,114 @@
+"""Worker processes that die or hang, and what becomes of the work they held."""
+
+import signal
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+
+from .hosts import APPS, LocalHost, copy_app, host_process, until
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Generator[LocalHost]:
+    """A host with two workers. Tests may kill five of them before the host takes it amiss."""
+    log = tmp_path_factory.mktemp("pair") / "log"
+    with host_process(APPS / "durable", log, "--workers", "2") as host:
+        yield host.ready()
+
+
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Generator[LocalHost]:
+    """A host whose functions get one second."""
+    directory = tmp_path_factory.mktemp("hasty")
+    host_json = (
+        '{"version": "2.0", "functionTimeout": "00:00:01", "extensions": {"http": {"routePrefix": ""}}}'
+    )
+    with host_process(copy_app("durable", directory, host_json), directory / "log") as host:
+        yield host.ready()
+
+
+def test_work_is_spread_over_the_workers(pair: LocalHost, tmp_path: Path) -> None:
+    instances = [pair.start("Hold", str(tmp_path)) for _ in range(4)]
+    assert len(set(_attempts(tmp_path, 4))) == 2
+    (tmp_path / "release").touch()
+    for instance_id in instances:
+        assert pair.end(instance_id)["runtimeStatus"] == "Completed"
+
+
+def test_an_activity_whose_worker_is_killed_runs_again_on_another(pair: LocalHost, tmp_path: Path) -> None:
+    instance_id = pair.start("Hold", str(tmp_path))
+    first = _attempts(tmp_path, 1)[0]
+    _kill(pair, first)
+    second = _attempts(tmp_path, 2)[1]
+    assert second != first
+    (tmp_path / "release").touch()
+    assert pair.end(instance_id)["output"] == 2
+
+
+def test_a_killed_worker_loses_no_orchestration(pair: LocalHost) -> None:
+    instances = [pair.start("Nap", [0.01] * 200) for _ in range(4)]
+    for instance_id in instances:
+        pair.until_status(instance_id, "Running")
+    _kill(pair, pair.workers[0].pid)
+    assert {pair.end(instance_id)["runtimeStatus"] for instance_id in instances} == {"Completed"}
+
+
+def test_a_caller_whose_worker_is_killed_gets_502(pair: LocalHost, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as caller:
+        call = caller.submit(pair.http.post, "/hold", content=str(tmp_path))
+        _kill(pair, _attempts(tmp_path, 1)[0])
+        answer = call.result()
+    assert (answer.status_code, answer.content) == (502, b"")
+
+
+def test_a_function_that_runs_too_long_stops_its_worker_and_fails_in_the_end(
+    hasty: LocalHost, tmp_path: Path
+) -> None:
+    document = hasty.end(hasty.start("Hold", str(tmp_path)))
+    assert document["runtimeStatus"] == "Failed"
+    assert document["output"].endswith("Function 'Hold' ran into the function timeout of 1 s 3 times.")
+    assert len(set(_attempts(tmp_path, 3))) == 3
+
+
+def test_a_caller_of_a_function_that_runs_too_long_gets_500(hasty: LocalHost, tmp_path: Path) -> None:
+    answer = hasty.http.post("/hold", content=str(tmp_path))
+    assert (answer.status_code, answer.content) == (500, b"")
+    assert hasty.run("FanOut", 3) == 3
+
+
+def test_an_event_loop_that_is_blocked_is_a_timeout_too(hasty: LocalHost, tmp_path: Path) -> None:
+    instance_id = hasty.start("HoldLoop", str(tmp_path))
+    _attempts(tmp_path, 2)
+    (tmp_path / "release").touch()
+    assert hasty.end(instance_id)["runtimeStatus"] == "Completed"
+
+
+def test_three_crashes_of_a_worker_stop_the_host(own_log: Path, tmp_path: Path) -> None:
+    lives = tmp_path / "lives"
+    with host_process(APPS / "durable", own_log) as host:
+        host.ready()
+        lives.write_text("2")
+        assert host.run("Crash", str(lives)) == "survived"
+        lives.write_text("1")
+        host.start("Crash", str(lives))
+        assert host.process.wait(10) == 1
+        assert "The workers crashed 3 times within 30 minutes; the host stops." in host.output
+
+
+def _attempts(directory: Path, count: int) -> list[int]:
+    """The processes in which `Hold` has run, once there are `count` of them."""
+
+    def probe() -> list[int] | None:
+        attempts = directory / "attempts"
+        lines = attempts.read_text().splitlines() if attempts.exists() else []
+        return [int(line) for line in lines] if len(lines) >= count else None
+
+    return until(probe)
+
+
+def _kill(host: LocalHost, pid: int) -> None:
+    assert pid in [worker.pid for worker in host.workers]
+    psutil.Process(pid).send_signal(signal.SIGKILL)

@@ -4,36 +4,19 @@ import asyncio
 import atexit
 import functools
 import os
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import azure.durable_functions as df
 
-from sitebackup import activities, names, orchestrators
+from sitebackup import activities, names
 from sitebackup.engine import Engine
+from sitebackup.registry import ACTIVITIES, ORCHESTRATORS
 from sitebackup.settings import Settings
 from sitebackup.storage import connect
 
 blueprint = df.Blueprint()
 _settings = Settings.from_environment(os.environ)
-
-blueprint.orchestration_trigger("ctx", names.BACKUP_SITE_CONTENT)(orchestrators.backup_site_content)
-blueprint.orchestration_trigger("ctx", names.LIST_TREE)(orchestrators.list_tree)
-blueprint.orchestration_trigger("ctx", names.COPY_TASKS)(orchestrators.copy_tasks)
-
-
-@blueprint.activity_trigger("request", names.GET_FILE_LIST)
-async def get_file_list(request: Any) -> Any:
-    return await activities.run(activities.get_file_list, request, _engine)
-
-
-@blueprint.activity_trigger("request", names.COPY_FILE_TO_BLOB)
-async def copy_file_to_blob(request: Any) -> Any:
-    return await activities.run(activities.copy_file_to_blob, request, _engine)
-
-
-@blueprint.activity_trigger("request", names.REPORT_FAILURES)
-async def report_failures(request: Any) -> Any:
-    return await activities.run(activities.report_failures, request, _engine)
 
 
 @functools.cache
@@ -50,3 +33,16 @@ def _engine() -> Engine:
 
     atexit.register(close)
     return engine
+
+
+def _bound(body: activities.Body) -> Callable[[Any], Awaitable[Any]]:
+    async def activity(request: Any) -> Any:
+        return await activities.run(body, request, _engine)
+
+    return activity
+
+
+for _name, _orchestrator in ORCHESTRATORS.items():
+    blueprint.function_name(_name)(blueprint.orchestration_trigger("ctx", _name)(_orchestrator))
+for _name, _body in ACTIVITIES.items():
+    blueprint.function_name(_name)(blueprint.activity_trigger("request", _name)(_bound(_body)))

@@ -34,10 +34,10 @@ _LEFT_PARTS = 16
 _FAILURES_NAMED = 10
 
 
-type Body[T] = Callable[[Any, Engine], Awaitable[T]]
+type Body = Callable[[Any, Engine], Awaitable[Any]]
 
 
-async def run[T](body: Body[T], request: Any, engine: Callable[[], Engine]) -> T | dict[str, Any]:
+async def run(body: Body, request: Any, engine: Callable[[], Engine]) -> Any:
     """Run an activity's `body`; `engine` connects, or returns the connection that is there."""
     try:
         return await body(request, engine())

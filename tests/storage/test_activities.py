@@ -36,8 +36,7 @@ async def list_all(engine: Engine, root: Path) -> list[dict[str, Any]]:
     while hands:
         hand = hands.pop()
         request = {"run": "run", "request": str(root), "left": hand}
-        answer = await activities.run(activities.get_file_list, request, lambda: engine)
-        assert isinstance(answer, dict)
+        answer: dict[str, Any] = await activities.run(activities.get_file_list, request, lambda: engine)
         answers.append(json.loads(json.dumps(answer)))
         hands += [[part] for part in answer["left"]]
     return answers

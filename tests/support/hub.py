@@ -20,13 +20,7 @@ from durabletask.worker import (
     _Registry,  # pyright: ignore[reportPrivateUsage]
 )
 
-from sitebackup import names, orchestrators
-
-ORCHESTRATORS: Mapping[str, Any] = {
-    names.BACKUP_SITE_CONTENT: orchestrators.backup_site_content,
-    names.LIST_TREE: orchestrators.list_tree,
-    names.COPY_TASKS: orchestrators.copy_tasks,
-}
+from sitebackup.registry import ORCHESTRATORS
 
 type Activity = Callable[[Any], Any]
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from sitebackup import names, orchestrators
 from sitebackup.orchestrators import deal, split
-from tests.support.hub import ORCHESTRATORS, Activity, Hub, Instance
+from sitebackup.registry import ORCHESTRATORS
+from tests.support.hub import Activity, Hub, Instance
 
 MOST_EVENTS = 1_000
 

@@ -1,0 +1,21 @@
+"""What a host has to register, by name: whichever host it is, it registers all of this and nothing else."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sitebackup import activities, names, orchestrators
+from sitebackup.activities import Body
+
+ORCHESTRATORS: Mapping[str, Any] = {
+    names.BACKUP_SITE_CONTENT: orchestrators.backup_site_content,
+    names.LIST_TREE: orchestrators.list_tree,
+    names.COPY_TASKS: orchestrators.copy_tasks,
+}
+"""Generator functions `(ctx, input)`, native to `durabletask`."""
+
+ACTIVITIES: Mapping[str, Body] = {
+    names.GET_FILE_LIST: activities.get_file_list,
+    names.COPY_FILE_TO_BLOB: activities.copy_file_to_blob,
+    names.REPORT_FAILURES: activities.report_failures,
+}
+"""Bodies for `sitebackup.activities.run`."""

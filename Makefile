@@ -9,7 +9,8 @@ NODE := node_modules/.set-up
 BIN := .venv/bin
 
 # A root with a dollar sign in its name stays what it is.
-override export ROOT := $(value ROOT)
+override ROOT := $(value ROOT)
+export ROOT
 
 # make turns every exit code of a recipe into 2, except in question mode, which passes 1 on: what is needed to
 # tell a failed backup (1) from a usage error (2). In that mode only the lines that begin with + are run; so

@@ -11,7 +11,7 @@ from rich.filesize import decimal
 from localstack.client import BackupClient, Document, RefusedError
 from localstack.errors import UsageError
 from localstack.progress import Tally, progress_display
-from localstack.settings import PROJECT, StackSettings
+from localstack.settings import PROJECT, StackSettings, names_other_storage
 from localstack.stack import Stack, running_stack
 
 
@@ -22,11 +22,8 @@ def backup(root: Path, settings: StackSettings, environ: Mapping[str, str]) -> i
     Raises UsageError if `root` cannot be backed up as things stand, StackError if the stack breaks.
     """
     root = root.expanduser().resolve()
-    if settings.data is not None and settings.data.resolve().is_relative_to(root):
-        raise UsageError(
-            f"{root} contains {settings.data}, where the backup goes. "
-            f"Keep it elsewhere with AZURITE_DATA=PATH, outside of {root}."
-        )
+    if not names_other_storage(environ):
+        _ensure_outside(settings.data, root)
     _say("Starting the app and its storage ...")
     with running_stack(settings, _allowing(root, environ), quiet=True) as stack:
         document = _run(root, stack)
@@ -49,6 +46,15 @@ def _run(root: Path, stack: Stack) -> Document:
     except httpx.HTTPError as error:
         stack.ensure_alive()  # its end says more than the connection that broke with it
         raise stack.host.failure(f"did not answer as it should ({error})") from error
+
+
+def _ensure_outside(data: Path | None, root: Path) -> None:
+    """Raise UsageError if the emulator's folder is in the tree: the backup would read what it writes."""
+    if data is not None and data.resolve().is_relative_to(root):
+        raise UsageError(
+            f"{root} contains {data}, where the backup goes. "
+            f"Keep it elsewhere with AZURITE_DATA=PATH, outside of {root}."
+        )
 
 
 def _allowing(root: Path, environ: Mapping[str, str]) -> dict[str, str]:

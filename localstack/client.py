@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Iterator
-from http import HTTPStatus
 from typing import Any, Self
 
 import httpx
@@ -35,15 +34,16 @@ class BackupClient:
     def start(self, root: str) -> Document:
         """Start a backup of the directory `root`; returns the management payload of the orchestration.
 
-        Raises RefusedError for any answer but 202.
+        Raises RefusedError if the app says what is wrong with the request.
         """
         answer = self._http.post(
             "/orchestrators/E2_BackupSiteContent",
             content=json.dumps(root),  # ASCII, so that a name that is not UTF-8 can be sent too
             headers={"Content-Type": "application/json"},
         )
-        if answer.status_code != HTTPStatus.ACCEPTED:
+        if answer.is_client_error:
             raise RefusedError(answer.status_code, _reason(answer))
+        answer.raise_for_status()
         return answer.json()
 
     def status(self, started: Document) -> Document:

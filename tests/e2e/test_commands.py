@@ -13,7 +13,7 @@ import pytest
 from azure.storage.blob import ContainerClient
 
 from localstack.azurite import Azurite
-from localstack.settings import PROJECT, StackSettings
+from localstack.settings import PROJECT, STORAGE_SETTING, StackSettings
 from tests.e2e.support.commands import Foreground, make, make_start, run_line, stack_environ
 from tests.e2e.support.containers import assert_container_equals_tree
 from tests.e2e.support.trees import Size, Tree, make_tree, total_bytes
@@ -46,6 +46,21 @@ def test_make_backup_prints_the_final_status_and_leaves_every_byte(tmp_path: Pat
         Azurite(StackSettings.from_environ(environ).emulator, data) as emulator,
         ContainerClient.from_connection_string(emulator.connection_string, "backups") as container,
     ):
+        assert_container_equals_tree(container, root)
+
+
+def test_a_storage_of_the_environment_gets_the_backup_and_no_emulator_starts(
+    azurite: Azurite, tmp_path: Path
+) -> None:
+    root = make_tree(tmp_path / "site", {"index.html": b"hello"})
+    data = tmp_path / "azurite"
+    storage = {STORAGE_SETTING: azurite.connection_string}
+
+    ended = make("backup", f"ROOT={root}", environ={**stack_environ(data), **storage})
+
+    assert ended.returncode == 0, ended.stderr
+    assert not data.exists()
+    with ContainerClient.from_connection_string(azurite.connection_string, "backups") as container:
         assert_container_equals_tree(container, root)
 
 

@@ -71,6 +71,8 @@ class Dispatcher:
     ) -> None:
         def finished(task: asyncio.Task[None]) -> None:
             running.discard(task)
+            if not task.cancelled() and task.exception() is not None:
+                _logger.critical("A work item was lost by a fault of the host.", exc_info=task.exception())
             self.pump()
 
         while not self._stopped and len(running) < limit:

@@ -72,6 +72,11 @@ class RouteTemplate:
 
 
 _REST_RANK = 3
+_PARAMETER = re.compile(
+    r"\{(?P<stars>\*{0,2})(?P<name>[A-Za-z_]\w*)(?P<constraints>(?::[A-Za-z]+(?:\(.*\))?)*)"
+    r"(?:=(?P<default>.*?))?(?P<optional>\??)\}"
+)
+_CONSTRAINT = re.compile(r":([A-Za-z]+(?:\((?:[^()]|\([^()]*\))*\))?)")
 
 
 def _rank(segment: str | _Parameter) -> int:
@@ -88,24 +93,17 @@ def _split(template: str) -> Iterable[str]:
 def _segment(part: str) -> str | _Parameter:
     if "{" not in part and "}" not in part:
         return part
-    match = re.fullmatch(r"\{(\*{0,2})([A-Za-z_]\w*)((?:.(?!\?\}$))*?.??)(\?)?\}", part, re.DOTALL)
+    match = _PARAMETER.fullmatch(part)
     if match is None:
         raise RouteError(f"'{part}' is not supported: a segment is a literal or one parameter.")
-    stars, name, rest, optional = match.groups()
-    constraint_text, _, default = rest.partition("=") if "=" in rest and "(" not in rest else (rest, "", None)
+    constraints: list[str] = _CONSTRAINT.findall(match["constraints"])
     return _Parameter(
-        name=name,
-        constraints=tuple(_constraint(text) for text in _constraint_texts(constraint_text)),
-        optional=bool(optional) or bool(stars),
-        default=default,
-        takes_rest=bool(stars),
+        name=match["name"],
+        constraints=tuple(_constraint(text) for text in constraints),
+        optional=bool(match["optional"] or match["stars"]),
+        default=match["default"],
+        takes_rest=bool(match["stars"]),
     )
-
-
-def _constraint_texts(text: str) -> list[str]:
-    if text and not text.startswith(":"):
-        raise RouteError(f"'{text}' is not a constraint.")
-    return re.findall(r":([A-Za-z]+(?:\((?:[^()]|\([^()]*\))*\))?)", text)
 
 
 def _constraint(text: str) -> Callable[[str], bool]:
@@ -121,7 +119,7 @@ def _constraint(text: str) -> Callable[[str], bool]:
 
 def _with_arguments(name: str, arguments: str) -> Callable[[str], bool]:
     if name == "regex":
-        pattern = re.compile(arguments, re.IGNORECASE)
+        pattern = re.compile(arguments.replace("{{", "{").replace("}}", "}"), re.IGNORECASE)
         return lambda value: pattern.search(value) is not None
     numbers = [int(number) for number in arguments.split(",")]
     low, high = numbers[0], numbers[-1]

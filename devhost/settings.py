@@ -122,10 +122,11 @@ def _timeout(host: Mapping[str, Any]) -> float | None:
     if value in ("-1", -1):
         return None
     match = _TIMEOUT.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise SettingsError('"functionTimeout" in host.json must have the form "hh:mm:ss", or be "-1".')
-    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds) or _DEFAULT_TIMEOUT_SECONDS
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0, 0)
+    timeout = float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+    if timeout == 0:
+        raise SettingsError('"functionTimeout" in host.json must be like "00:30:00", or "-1" for no limit.')
+    return timeout
 
 
 def _worker_count(requested: int | None, environment: Mapping[str, str]) -> int:

@@ -14,6 +14,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from email.utils import formatdate
 from pathlib import Path
 from types import SimpleNamespace
@@ -106,10 +107,15 @@ async def _index(app: Path) -> Frame:
 
 
 async def _run(frame: Frame, writer: asyncio.StreamWriter) -> None:
-    answer = await _runtime.invocation_request(
-        SimpleNamespace(request=SimpleNamespace(invocation_request=_invocation(frame)))
-    )
-    writer.write(encode(_result(frame, answer)))
+    try:
+        answer = await _runtime.invocation_request(
+            SimpleNamespace(request=SimpleNamespace(invocation_request=_invocation(frame)))
+        )
+        result = _result(frame, answer)
+    except Exception as error:  # noqa: BLE001 (the host waits for an answer, whatever happens)
+        failure = {"message": f"{type(error).__name__}: {error}", "stack": traceback.format_exc()}
+        result = Frame({"id": frame.header["id"], "failure": failure})
+    writer.write(encode(result))
     await writer.drain()
 
 

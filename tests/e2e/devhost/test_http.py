@@ -91,6 +91,11 @@ def test_an_output_parameter_is_the_response_and_none_is_204(web: LocalHost) -> 
     assert web.http.get("/api/output").status_code == 204
 
 
+def test_an_answer_that_makes_no_sense_is_500(web: LocalHost) -> None:
+    assert web.http.get("/api/status/200").status_code == 200
+    assert web.http.get("/api/status/fine").status_code == 500
+
+
 def test_an_exception_is_500_without_a_word(web: LocalHost) -> None:
     answer = web.http.get("/api/broken")
     assert (answer.status_code, answer.content) == (500, b"")

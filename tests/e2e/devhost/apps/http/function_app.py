@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import azure.functions as func
 
@@ -67,6 +68,12 @@ def answer(req: func.HttpRequest) -> func.HttpResponse:
 def output(req: func.HttpRequest, answer: func.Out[func.HttpResponse]) -> None:
     if "text" in req.route_params:
         answer.set(func.HttpResponse(req.route_params["text"]))
+
+
+@app.route(route="status/{code}", auth_level=func.AuthLevel.ANONYMOUS)
+def status(req: func.HttpRequest) -> func.HttpResponse:
+    code: Any = req.route_params["code"]
+    return func.HttpResponse(status_code=code)
 
 
 @app.route(route="broken", auth_level=func.AuthLevel.ANONYMOUS)

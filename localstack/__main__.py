@@ -1,6 +1,7 @@
 """Command line of the local stack: `python -m localstack {start,backup,list,get}`."""
 
 import argparse
+import json
 import os
 import shlex
 import signal
@@ -30,12 +31,16 @@ def main() -> int:
     """Run the command; returns its exit code: 0 done, 1 failed, 2 usage, 128 + n ended by signal n."""
     arguments = _parser().parse_args()
     for number in _STOP_SIGNALS:
-        signal.signal(number, _interrupt)
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores it
+            signal.signal(number, _interrupt)
     try:
         return _run(arguments)
     except (StackError, UsageError) as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
+    except BrokenPipeError:  # who reads the output has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except _Interrupted as error:
         return 128 + error.number
 
@@ -68,19 +73,25 @@ def _run(arguments: argparse.Namespace) -> int:
 def _start(settings: StackSettings) -> int:
     try:
         with running_stack(settings, os.environ, quiet=False) as stack:
-            body = f'"{PROJECT / "sitebackup"}"'
-            sys.stdout.write(
-                "Back up a directory, here the app's own sources, from another terminal:\n\n"
-                f"  curl -i {stack.host.base_url}/orchestrators/E2_BackupSiteContent"
-                f" -H 'Content-Type: application/json' -d {shlex.quote(body)}\n\n"
-                "Ctrl-C stops the stack.\n"
-            )
+            sys.stdout.write(_usage(stack.host.base_url))
             sys.stdout.flush()
             while True:
                 stack.ensure_alive()
                 time.sleep(0.2)
     except _Interrupted:
         return 0  # how a stack in the foreground is meant to end
+
+
+def _usage(base_url: str) -> str:
+    """How to start a backup, of a directory that this host allows: by default of the app's own sources."""
+    allowed = os.environ.get("BACKUP_ALLOWED_ROOTS", "").split(os.pathsep)[0]
+    body = json.dumps(allowed or str(PROJECT / "sitebackup"))
+    return (
+        "Back up a directory, from another terminal:\n\n"
+        f"  curl -i {base_url}/orchestrators/E2_BackupSiteContent"
+        f" -H 'Content-Type: application/json' -d {shlex.quote(body)}\n\n"
+        "Ctrl-C stops the stack.\n"
+    )
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:

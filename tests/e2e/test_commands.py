@@ -92,10 +92,12 @@ def test_make_backup_says_what_was_wrong_with_the_question(
 
 
 def test_make_start_serves_until_ctrl_c_and_then_frees_its_ports(tmp_path: Path) -> None:
-    environ = stack_environ()
+    root = make_tree(tmp_path / "my $ite", SITE)
+    environ = {**stack_environ(), "BACKUP_ALLOWED_ROOTS": str(root)}
     with make_start(environ, tmp_path) as stack:
         functions, usage = stack.output.read_text().split("Back up a directory")
         assert f"http://localhost:{environ['PORT']}/orchestrators/{{functionName}}" in functions
+        assert "E2_BackupSiteContent: orchestrationTrigger" in functions
         [line] = [line for line in usage.splitlines() if line.startswith("  curl ")]
         assert "202 Accepted" in run_line(line, environ).stdout
 

@@ -27,25 +27,24 @@ class WorkerPool:
         self._on_fatal = on_fatal
         self._workers: list[Worker] = []
         self._ready = asyncio.Event()
-        self._keepers: list[asyncio.Task[None]] = []
+        self._keepers: set[asyncio.Task[None]] = set()
         self._crashes: deque[float] = deque()
 
     async def start(self) -> list[Function]:
         """Starts all workers; gives the functions of the app.
 
         Raises:
-            IndexingError: the app doesn't load, or its worker dies on the way.
+            IndexingError: the app doesn't load, or the first worker dies on the way.
         """
         try:
-            workers = await asyncio.gather(
-                *(Worker.start(self._settings) for _ in range(self._settings.worker_count))
-            )
+            first = await Worker.start(self._settings)
         except WorkerLostError as error:
             raise IndexingError(str(error)) from error
-        for worker in workers:
+        self._admit(first)
+        others = (self._replacement() for _ in range(self._settings.worker_count - 1))
+        for worker in await asyncio.gather(*others):
             self._admit(worker)
-            self._keepers.append(asyncio.create_task(self._keep(worker)))
-        return workers[0].functions
+        return first.functions
 
     async def invoke(self, invocation: Invocation) -> InvocationResult:
         """Runs a function in the least busy worker; waits while there is none.
@@ -73,19 +72,20 @@ class WorkerPool:
     def _admit(self, worker: Worker) -> None:
         self._workers.append(worker)
         self._ready.set()
+        keeper = asyncio.create_task(self._keep(worker))
+        self._keepers.add(keeper)
+        keeper.add_done_callback(self._keepers.discard)
 
     async def _keep(self, worker: Worker) -> None:
-        """Replaces the worker, and its successors, whenever it ends."""
-        while True:
-            await worker.closed.wait()
-            self._workers.remove(worker)
-            if not self._workers:
-                self._ready.clear()
-            if not worker.killed:
-                _logger.error("Worker %d died and is replaced.", worker.pid)
-                self._count_crash()
-            worker = await self._replacement()
-            self._admit(worker)
+        """Replaces the worker when it has ended."""
+        await worker.closed.wait()
+        self._workers.remove(worker)
+        if not self._workers:
+            self._ready.clear()
+        if not worker.killed:
+            _logger.error("Worker %d died and is replaced.", worker.pid)
+            self._count_crash()
+        self._admit(await self._replacement())
 
     async def _replacement(self) -> Worker:
         while True:

@@ -23,6 +23,9 @@ from .execution import Execution, ParentLink, new_id, now_event, stamp, text
 # Events of one orchestration: far beyond what is sensible, and an error instead of a memory that fills up.
 _MAX_HISTORY = 1_000_000
 
+# Events that are meant for an instance, whichever run of it is current.
+_FROM_OUTSIDE = frozenset({"eventRaised", "executionSuspended", "executionResumed", "executionTerminated"})
+
 _logger = logging.getLogger(__name__)
 
 
@@ -87,10 +90,14 @@ class Runs(InMemoryOrchestrationBackend):
     @override
     def _enqueue_orchestration(self, instance_id: str) -> None:
         execution = self.execution(instance_id)
-        if execution:
-            stamp(execution.pending_events)
-            super()._enqueue_orchestration(instance_id)
-            self._wake()
+        if execution is None:
+            return
+        if execution.is_terminal:
+            execution.pending_events.clear()  # the backend delivers an entity's answer to anyone
+            return
+        stamp(execution.pending_events)
+        super()._enqueue_orchestration(instance_id)
+        self._wake()
 
     @override
     def _enqueue_entity(self, entity_id: str) -> None:
@@ -144,10 +151,17 @@ class Runs(InMemoryOrchestrationBackend):
         self, instance: OrchestrationInstance, complete_action: pb.CompleteOrchestrationAction
     ) -> None:
         execution = cast(Execution, instance)
+        continues = complete_action.orchestrationStatus == pb.ORCHESTRATION_STATUS_CONTINUED_AS_NEW
+        if continues:
+            # What came in during the turn goes to the new run, but not the results of tasks of the old one.
+            execution.pending_events = [
+                event for event in execution.pending_events if event.WhichOneof("eventType") in _FROM_OUTSIDE
+            ]
         super()._process_complete_orchestration_action(execution, complete_action)
-        if complete_action.orchestrationStatus == pb.ORCHESTRATION_STATUS_CONTINUED_AS_NEW:
+        if continues:
             execution.execution_id = new_id()
             execution.open_activities.clear()
+            self._release_locks(execution)
             # The backend's own event knows neither the run's identity nor its parent.
             execution.pending_events[1] = _started_event(execution)
 
@@ -226,6 +240,15 @@ class Runs(InMemoryOrchestrationBackend):
                 self._queue_entity_operation(entity_id, event)
 
         self._call_later(max(0.0, (fire_at - datetime.now(UTC)).total_seconds()), fire)
+
+    @override
+    def _process_send_entity_message_action(
+        self, instance: OrchestrationInstance, action: pb.OrchestratorAction
+    ) -> None:
+        message = action.sendEntityMessage
+        if message.HasField("entityOperationCalled"):
+            message.entityOperationCalled.parentExecutionId.value = cast(Execution, instance).execution_id
+        super()._process_send_entity_message_action(instance, action)
 
     @override
     def _grant_lock(self, pending: PendingLockRequest) -> None:

@@ -113,8 +113,7 @@ class Worker:
     def kill(self) -> None:
         """Ends the process at once. What it held fails with WorkerLostError."""
         self.killed = True
-        if self._process.returncode is None:
-            self._process.send_signal(signal.SIGKILL)
+        self._kill_process()
 
     async def stop(self) -> None:
         """Lets the process end by itself, then makes it; on return it is gone."""
@@ -126,6 +125,10 @@ class Worker:
         except TimeoutError:
             self.kill()
             await self._process.wait()
+
+    def _kill_process(self) -> None:
+        if self._process.returncode is None:
+            self._process.send_signal(signal.SIGKILL)
 
     async def _receive_index(self, reader: asyncio.StreamReader) -> None:
         frame = await read_frame(reader)
@@ -143,6 +146,8 @@ class Worker:
             future = self._pending.get(frame.header["id"])
             if future is not None and not future.done():
                 future.set_result(_result(frame))
+        if not self.killed:
+            self._kill_process()  # it is dead, or it hangs on its way out
         await self._process.wait()
         self.closed.set()
         for future in self._pending.values():

@@ -208,9 +208,14 @@ class WorkQueue(Runs):
     def complete_entity(self, work: EntityWork, result: pb.EntityBatchResult) -> None:
         """Stores the entity's new state and answers its callers."""
         result.completionToken = work.token
-        del result.operationInfos[:]
-        result.operationInfos.extend(work.callers)
-        self.CompleteEntityTask(result, LOCAL_CALL)
+        with self._lock:
+            for caller in work.callers:
+                waiting = self.execution(caller.responseDestination.instanceId)
+                if not waiting or waiting.execution_id != caller.responseDestination.executionId.value:
+                    caller.ClearField("responseDestination")
+            del result.operationInfos[:]
+            result.operationInfos.extend(work.callers)
+            self.CompleteEntityTask(result, LOCAL_CALL)
 
     def fail_entity(self, work: EntityWork, details: pb.TaskFailureDetails) -> None:
         """Answers every operation of the batch with a failure; the entity stays as it was."""

@@ -113,6 +113,34 @@ def test_an_activity_of_a_purged_instance_ends_unheard(hub: Hub) -> None:
     assert not hub.GetInstance(pb.GetInstanceRequest(instanceId="i"), LOCAL_CALL).exists
 
 
+def test_a_new_generation_gets_the_events_but_not_the_results_of_the_old_one(hub: Hub, clock: Clock) -> None:
+    turn = _start(hub)
+    hub.complete_turn(turn, _response(_schedule(1), _schedule(2)))
+    first, second = _activity(hub), _activity(hub)
+    hub.complete_activity(first, result="1")
+    clock.strike()
+    turn = _turn(hub)
+    hub.complete_activity(second, result="2")
+    hub.RaiseEvent(pb.RaiseEventRequest(instanceId="i", name="go"), LOCAL_CALL)
+    hub.complete_turn(turn, _response(_complete(pb.ORCHESTRATION_STATUS_CONTINUED_AS_NEW)))
+    events = _turn(hub).request.newEvents
+    kinds = [event.WhichOneof("eventType") for event in events]
+    assert kinds == ["orchestratorStarted", "executionStarted", "eventRaised"]
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_an_entity_answers_only_the_run_that_asked(hub: Hub, ended: bool) -> None:
+    hub.complete_turn(_start(hub), _response(_call_entity()))
+    work = hub.take_entity()
+    assert work is not None
+    hub.TerminateInstance(pb.TerminateRequest(instanceId="i"), LOCAL_CALL)
+    if not ended:
+        hub.complete_turn(_start(hub), _response())
+    answer = pb.OperationResult(success=pb.OperationResultSuccess())
+    hub.complete_entity(work, pb.EntityBatchResult(results=[answer]))
+    assert hub.take_turn() is None
+
+
 def test_an_orchestration_with_too_long_a_history_fails_and_says_so(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,8 +226,22 @@ def _schedule(task_id: int) -> pb.OrchestratorAction:
     return helpers.new_schedule_task_action(task_id, "Activity", None, None)
 
 
-def _complete() -> pb.OrchestratorAction:
-    return helpers.new_complete_orchestration_action(9, pb.ORCHESTRATION_STATUS_COMPLETED)
+def _complete(
+    status: pb.OrchestrationStatus = pb.ORCHESTRATION_STATUS_COMPLETED,
+) -> pb.OrchestratorAction:
+    return helpers.new_complete_orchestration_action(9, status)
+
+
+def _call_entity() -> pb.OrchestratorAction:
+    call = pb.EntityOperationCalledEvent(
+        requestId="r",
+        operation="get",
+        targetInstanceId=helpers.get_string_value("@counter@x"),
+        parentInstanceId=helpers.get_string_value("i"),
+    )
+    return pb.OrchestratorAction(
+        id=1, sendEntityMessage=pb.SendEntityMessageAction(entityOperationCalled=call)
+    )
 
 
 def _lock(holder: str) -> pb.OrchestratorAction:

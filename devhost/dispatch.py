@@ -14,7 +14,8 @@ from typing import Any
 import durabletask.internal.orchestrator_service_pb2 as pb
 from google.protobuf.message import DecodeError
 
-from .execution import ActivityWork, EntityWork, TurnWork, text
+from .events import text
+from .execution import ActivityWork, EntityWork, TurnWork
 from .functions import TaskRegistry
 from .hub import Hub
 from .invocations import Failure, Invocation, InvocationResult, InvocationTimeoutError, WorkerLostError

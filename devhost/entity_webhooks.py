@@ -8,7 +8,7 @@ from aiohttp import web
 from durabletask.entities import EntityInstanceId
 from google.protobuf.wrappers_pb2 import Int32Value
 
-from .execution import text
+from .events import text
 from .hub import Hub
 from .payloads import error_document, payload
 from .webhook_query import WebhookQuery

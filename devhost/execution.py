@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import durabletask.internal.orchestrator_service_pb2 as pb
 import grpc
 from durabletask.testing.in_memory_backend import OrchestrationInstance
-from google.protobuf.wrappers_pb2 import StringValue
 
 TERMINAL_STATUSES = frozenset(
     {
@@ -106,23 +105,3 @@ class LocalCall:
 
     def is_active(self) -> bool:
         return True
-
-
-def now_event(*, event_id: int = -1, **kind: object) -> pb.HistoryEvent:
-    """A history event of this moment. `kind` names and holds the one payload of the event."""
-    event = pb.HistoryEvent(eventId=event_id, **kind)  # pyright: ignore[reportArgumentType]  # a protobuf keyword
-    event.timestamp.GetCurrentTime()
-    return event
-
-
-def stamp(events: Sequence[pb.HistoryEvent]) -> None:
-    """Gives the current time to the events at the end that have none: the backend leaves them at 1970."""
-    for event in reversed(events):
-        if event.timestamp.seconds:
-            return
-        event.timestamp.GetCurrentTime()
-
-
-def text(value: str | None) -> StringValue | None:
-    """Protobuf's optional string; an empty one counts as absent, as the backend has it."""
-    return StringValue(value=value) if value else None

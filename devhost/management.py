@@ -15,7 +15,8 @@ from aiohttp import web
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from .entity_webhooks import EntityWebhooks
-from .execution import TERMINAL_STATUSES, HubError, text
+from .events import text
+from .execution import TERMINAL_STATUSES, HubError
 from .hub import Hub
 from .keys import Keys
 from .payloads import (

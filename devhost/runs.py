@@ -18,7 +18,8 @@ from durabletask.testing.in_memory_backend import (
     PendingLockRequest,
 )
 
-from .execution import Execution, ParentLink, new_id, now_event, stamp, text
+from .events import child_event, now_event, stamp, started_event, text
+from .execution import Execution, ParentLink, new_id
 
 # Events of one orchestration: far beyond what is sensible, and an error instead of a memory that fills up.
 _MAX_HISTORY = 1_000_000
@@ -67,7 +68,7 @@ class Runs(InMemoryOrchestrationBackend):
         start_at = max(start_at or now, now)
         execution.pending_events = [
             helpers.new_orchestrator_started_event(start_at),
-            _started_event(execution),
+            started_event(execution),
         ]
         if start_at > now:
             self._call_later((start_at - now).total_seconds(), lambda: self._wake_run(execution))
@@ -142,7 +143,7 @@ class Runs(InMemoryOrchestrationBackend):
             return
         if link.execution.is_terminal:
             return
-        link.execution.pending_events.append(_child_event(execution, link.task_id))
+        link.execution.pending_events.append(child_event(execution, link.task_id))
         link.execution.last_updated_at = datetime.now(UTC)
         self._enqueue_orchestration(link.execution.instance_id)
 
@@ -163,7 +164,7 @@ class Runs(InMemoryOrchestrationBackend):
             execution.open_activities.clear()
             self._release_locks(execution)
             # The backend's own event knows neither the run's identity nor its parent.
-            execution.pending_events[1] = _started_event(execution)
+            execution.pending_events[1] = started_event(execution)
 
     # Waiting: sub-orchestrations, timers, delayed signals, entity locks
 
@@ -270,42 +271,3 @@ class Runs(InMemoryOrchestrationBackend):
                     entity.locked_by = None
             execution.critical_sections.clear()
             self._try_grant_pending_locks()
-
-
-def _started_event(execution: Execution) -> pb.HistoryEvent:
-    parent: pb.ParentInstanceInfo | None = None
-    if execution.parent is not None:
-        link = execution.parent
-        parent = pb.ParentInstanceInfo(
-            taskScheduledId=link.task_id,
-            name=text(link.execution.name),
-            orchestrationInstance=pb.OrchestrationInstance(
-                instanceId=link.execution.instance_id, executionId=text(link.execution_id)
-            ),
-        )
-    started = pb.ExecutionStartedEvent(
-        name=execution.name,
-        version=text(execution.version),
-        input=text(execution.input),
-        orchestrationInstance=pb.OrchestrationInstance(
-            instanceId=execution.instance_id, executionId=text(execution.execution_id)
-        ),
-        parentInstance=parent,
-        tags=execution.tags,
-    )
-    return now_event(executionStarted=started)
-
-
-def _child_event(child: Execution, task_id: int) -> pb.HistoryEvent:
-    """What a parent sees of its sub-orchestration's end."""
-    if child.status == pb.ORCHESTRATION_STATUS_COMPLETED:
-        completed = pb.SubOrchestrationInstanceCompletedEvent(
-            result=text(child.output), taskScheduledId=task_id
-        )
-        return now_event(subOrchestrationInstanceCompleted=completed)
-    details = child.failure_details or pb.TaskFailureDetails(
-        errorType="OrchestrationTerminated",
-        errorMessage=child.output or "The sub-orchestration was terminated.",
-    )
-    failed = pb.SubOrchestrationInstanceFailedEvent(failureDetails=details, taskScheduledId=task_id)
-    return now_event(subOrchestrationInstanceFailed=failed)

@@ -17,17 +17,8 @@ from durabletask.entities import EntityInstanceId
 from durabletask.internal import helpers
 from durabletask.testing.in_memory_backend import OrchestrationInstance
 
-from .execution import (
-    ActivityWork,
-    EntityWork,
-    Execution,
-    HubError,
-    LocalCall,
-    TurnWork,
-    now_event,
-    stamp,
-    text,
-)
+from .events import now_event, stamp, text
+from .execution import ActivityWork, EntityWork, Execution, HubError, LocalCall, TurnWork
 from .runs import Runs
 
 # While other activities of the orchestration run, a completion waits this long for company: a turn replays

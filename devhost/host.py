@@ -119,8 +119,11 @@ class Host:
         for function in functions:
             if function.http is None:
                 continue
-            if function.http.route.lower().split("/")[0] in {"admin", "runtime"}:
-                _logger.error("Function '%s': routes below admin and runtime are the host's.", function.name)
+            if function.http.route.lower().startswith(("admin", "runtime")):
+                _logger.error(
+                    "Function '%s' has no route: those that start with admin or runtime are the host's own.",
+                    function.name,
+                )
                 continue
             try:
                 routes.append(FunctionRoute.of(function, function.http, self._settings.route_prefix))

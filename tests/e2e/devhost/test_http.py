@@ -62,6 +62,7 @@ def test_a_catch_all_parameter_takes_the_rest(web: LocalHost) -> None:
         ("GET", "/api/nowhere"),
         ("GET", "/mirror"),
         ("GET", "/api/switched-off"),
+        ("GET", "/api/runtime/reserved"),
     ],
 )
 def test_what_no_function_answers_is_404(web: LocalHost, method: str, path: str) -> None:
@@ -125,6 +126,7 @@ def test_the_start_lists_functions_and_names_triggers_it_lacks(web: LocalHost) -
     assert f"\tmirror: http://localhost:{web.port}/api/mirror/{{word?}}\n" in web.output
     assert "\ttick: timerTrigger\n" in web.output
     assert "switched_off" not in web.output
+    assert "Function 'reserved' has no route" in web.output
     assert "Function 'from_queue' never runs here: this host has no queueTrigger." in web.output
 
 

@@ -96,6 +96,11 @@ def admins(req: func.HttpRequest) -> str:
     return "in"
 
 
+@app.route(route="runtime/reserved", auth_level=func.AuthLevel.ANONYMOUS)
+def reserved(req: func.HttpRequest) -> str:
+    return "in the way"
+
+
 @app.route(route="switched-off", auth_level=func.AuthLevel.ANONYMOUS)
 def switched_off(req: func.HttpRequest) -> str:
     return "still on"

@@ -156,14 +156,14 @@ def test_keys_open_what_their_level_allows(own_log: Path) -> None:
             path: [_status(host.http, path, key) for key in ("", "wrong", function, master)]
             for path in (
                 "/api/guarded",
-                "/api/admins",
+                "/api/for-admins",
                 "/admin/host/status",
                 "/runtime/webhooks/durabletask/instances",
             )
         }
         assert opens == {
             "/api/guarded": [401, 401, 200, 200],
-            "/api/admins": [401, 401, 401, 200],
+            "/api/for-admins": [401, 401, 401, 200],
             "/admin/host/status": [401, 401, 401, 200],
             "/runtime/webhooks/durabletask/instances": [401, 401, 401, 200],
         }

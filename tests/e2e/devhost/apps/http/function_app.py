@@ -91,8 +91,8 @@ def guarded(req: func.HttpRequest) -> str:
     return "in"
 
 
-@app.route(route="admins", auth_level=func.AuthLevel.ADMIN)
-def admins(req: func.HttpRequest) -> str:
+@app.route(route="for-admins", auth_level=func.AuthLevel.ADMIN)
+def for_admins(req: func.HttpRequest) -> str:
     return "in"
 
 

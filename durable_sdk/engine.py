@@ -1,0 +1,37 @@
+"""The engine of one process: connected at its first use, closed at its end."""
+
+from collections.abc import Mapping
+
+from sitebackup import names
+from sitebackup.engine import Engine
+from sitebackup.settings import Settings
+from sitebackup.storage import Storage, connect
+
+
+class ProcessEngine:
+    """What `sitebackup.activities.run` takes as its engine. Called and closed on one event loop.
+
+    A process without storage can so be started: the first activity then says what is missing.
+    """
+
+    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._environment = environment
+        self._connected: tuple[Storage, Engine] | None = None
+
+    def __call__(self) -> Engine:
+        """Connect to storage, or return what is connected; raises `FatalError` when it is not configured."""
+        if self._connected is None:
+            storage = connect(self._environment)
+            backups = storage.container(names.BACKUPS_CONTAINER)
+            runs = storage.container(names.RUNS_CONTAINER)
+            self._connected = storage, Engine(self._settings, backups, runs)
+        return self._connected[1]
+
+    async def close(self) -> None:
+        """Close the connections and end the threads."""
+        if self._connected is not None:
+            storage, engine = self._connected
+            self._connected = None
+            engine.close()
+            await storage.close()

@@ -1,0 +1,76 @@
+"""A worker: runs the app's orchestrations and activities for a task hub.
+
+The SDK calls activities in threads; the app's are coroutines that share clients and limits, and so belong on
+one event loop. Each call waits in its thread for its coroutine on that loop.
+"""
+
+import asyncio
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from durabletask.task import ActivityContext, OrchestrationContext
+from durabletask.worker import ConcurrencyOptions, TaskHubGrpcWorker
+
+from durable_sdk.connection import TaskHub
+from durable_sdk.engine import ProcessEngine
+from durable_sdk.loop import event_loop_thread
+from sitebackup import activities
+from sitebackup.activities import Body
+from sitebackup.registry import ACTIVITIES, ORCHESTRATORS
+from sitebackup.settings import Settings
+
+MAX_ACTIVITIES = 16
+MAX_ORCHESTRATIONS = 8
+"""At once in one worker; the same as in host.json, for the same reasons."""
+
+_CLOSE_SECONDS = 30
+
+
+@contextmanager
+def running_worker(hub: TaskHub, environment: Mapping[str, str]) -> Generator[None]:
+    """Run a worker. At the end it takes no more work, and the block ends when it has finished what it holds.
+
+    Raises `SettingError` for a bad setting.
+    """
+    engine = ProcessEngine(Settings.from_environment(environment), environment)
+    concurrency = ConcurrencyOptions(
+        maximum_concurrent_activity_work_items=MAX_ACTIVITIES,
+        maximum_concurrent_orchestration_work_items=MAX_ORCHESTRATIONS,
+        maximum_thread_pool_workers=MAX_ACTIVITIES + MAX_ORCHESTRATIONS,
+    )
+    with event_loop_thread("activities") as loop:
+        try:
+            with hub.worker(concurrency_options=concurrency) as worker:
+                _register(worker, engine, loop)
+                worker.start()
+                yield
+        finally:
+            asyncio.run_coroutine_threadsafe(engine.close(), loop).result(_CLOSE_SECONDS)
+
+
+def _register(worker: TaskHubGrpcWorker, engine: ProcessEngine, loop: asyncio.AbstractEventLoop) -> None:
+    """Register what `sitebackup` defines. The SDK takes a function's own name for its registered name."""
+    for name, orchestrator in ORCHESTRATORS.items():
+        worker.add_orchestrator(_named(name, _orchestration(orchestrator)))
+    for name, body in ACTIVITIES.items():
+        worker.add_activity(_named(name, _activity(body, engine, loop)))
+
+
+def _orchestration(orchestrator: Callable[[OrchestrationContext, Any], Any]) -> Callable[..., Any]:
+    def orchestration(ctx: OrchestrationContext, request: Any) -> Any:
+        return orchestrator(ctx, request)
+
+    return orchestration
+
+
+def _activity(body: Body, engine: ProcessEngine, loop: asyncio.AbstractEventLoop) -> Callable[..., Any]:
+    def activity(_: ActivityContext, request: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(activities.run(body, request, engine), loop).result()
+
+    return activity
+
+
+def _named(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    function.__name__ = name
+    return function

@@ -89,8 +89,8 @@ def _back_up(hub: TaskHub, root: str) -> int:
     with ExitStack() as resources:
         if hub.in_memory:
             # Who types the command is the only user of this hub: the directory is theirs to name.
-            environment = {"BACKUP_ALLOWED_ROOTS": root, **os.environ}
-            resources.enter_context(running_worker(hub, environment))
+            allowed = os.environ.get("BACKUP_ALLOWED_ROOTS") or root
+            resources.enter_context(running_worker(hub, {**os.environ, "BACKUP_ALLOWED_ROOTS": allowed}))
         client = resources.enter_context(hub.client())
         document = run_backup(client, root, _Progress())
     sys.stdout.write(json.dumps(document) + "\n")

@@ -46,12 +46,13 @@ class SchedulerAddress:
 
         Raises `ConnectionStringError`.
         """
+        fields = {name.lower(): field for name, field in _PARTS.items()}
         values: dict[str, str] = {}
         for part in filter(None, map(str.strip, connection_string.split(";"))):
             name, equals, value = part.partition("=")
-            field = _FIELDS.get(name.strip().lower())
+            field = fields.get(name.strip().lower())
             if not equals or field is None:
-                raise ConnectionStringError(f"{SETTING} has a part that is none of {', '.join(_FIELDS)}.")
+                raise ConnectionStringError(f"{SETTING} has a part that is none of {', '.join(_PARTS)}.")
             values[field] = value.strip()
         address = cls(**values)
         if not address.endpoint.startswith(("http://", "https://")):
@@ -179,11 +180,11 @@ def _none(_: str | None) -> None:
     """Return no credential: the emulator, and the hub in memory, ask for none."""
 
 
-_FIELDS = {
-    "endpoint": "endpoint",
-    "authentication": "authentication",
-    "taskhub": "task_hub",
-    "clientid": "client_id",
+_PARTS = {
+    "Endpoint": "endpoint",
+    "Authentication": "authentication",
+    "TaskHub": "task_hub",
+    "ClientID": "client_id",
 }
 _CREDENTIALS: Mapping[str, Callable[[str | None], Any]] = {
     "none": _none,

@@ -29,7 +29,7 @@ def fan_out_fan_in_orchestrator(
         ctx.call_activity(process_work_item, input=item) for item in work_items
     ]
     # when_all([]) of the SDK never completes.
-    results = (yield task.when_all(parallel_tasks)) if parallel_tasks else []
+    results: list[Any] = (yield task.when_all(parallel_tasks)) if parallel_tasks else []
     return (yield ctx.call_activity(aggregate_results, input=results))
 
 

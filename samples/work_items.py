@@ -38,7 +38,7 @@ def ParallelProcessingOrchestration(  # noqa: N802 - see above
         ctx.call_activity(ProcessWorkItemActivity, input=item) for item in work_items
     ]
     # when_all([]) of the SDK never completes.
-    results = (yield task.when_all(processing_tasks)) if processing_tasks else []
+    results: list[Any] = (yield task.when_all(processing_tasks)) if processing_tasks else []
     return (yield ctx.call_activity(AggregateResultsActivity, input=results))
 
 

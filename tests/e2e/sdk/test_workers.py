@@ -1,0 +1,78 @@
+"""Workers that share one backup, and what becomes of it when one of them goes."""
+
+import signal
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from azure.storage.blob import ContainerClient
+from durabletask.client import OrchestrationState, OrchestrationStatus, TaskHubGrpcClient
+
+from durable_sdk.connection import SETTING, connect
+from sitebackup import names
+from tests.e2e.sdk.commands import Worker, back_up, running_worker
+from tests.e2e.support.containers import assert_container_equals_tree
+from tests.e2e.support.trees import Size, make_tree, total_bytes
+from tests.e2e.support.waiting import wait_until
+
+
+@pytest.fixture
+def second(worker: Worker, environ: dict[str, str], tmp_path: Path) -> Generator[Worker]:
+    """Another process that works for the task hub of the first."""
+    with running_worker({**environ, SETTING: worker.connection_string}, tmp_path / "second.log") as second:
+        yield second
+
+
+@pytest.fixture
+def client(worker: Worker) -> Generator[TaskHubGrpcClient]:
+    with connect({SETTING: worker.connection_string}) as hub, hub.client() as client:
+        yield client
+
+
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGTERM, 0), (signal.SIGKILL, -signal.SIGKILL)])
+def test_a_backup_of_two_workers_goes_on_when_one_is_stopped(
+    worker: Worker,
+    second: Worker,
+    client: TaskHubGrpcClient,
+    container: ContainerClient,
+    tmp_path: Path,
+    number: signal.Signals,
+    exit_code: int,
+) -> None:
+    root = make_tree(
+        tmp_path / "site", {f"d{n}": {f"f{m}": Size(2_000) for m in range(80)} for n in range(15)}
+    )
+    copies_before = worker.copies
+    run = client.schedule_new_orchestration(names.BACKUP_SITE_CONTENT, input=str(root))
+    wait_until(lambda: second.copies >= 50 and worker.copies - copies_before >= 50, 30, lambda: second.output)
+
+    assert _state(client, run).runtime_status is OrchestrationStatus.RUNNING
+    second.process.send_signal(number)
+
+    assert second.process.wait(20) == exit_code
+    ended = client.wait_for_orchestration_completion(run, timeout=60)
+    assert ended is not None
+    assert ended.runtime_status is OrchestrationStatus.COMPLETED, ended
+    assert ended.get_output() == total_bytes(root)
+    assert ended.get_custom_status()["files"]["done"] == 1_200
+    assert_container_equals_tree(container, root)
+
+
+def test_one_command_needs_no_task_hub_and_no_worker(
+    environ: dict[str, str], container: ContainerClient, tmp_path: Path
+) -> None:
+    root = make_tree(tmp_path / "site", {"a": b"1", "b": {"c": b"22"}})
+    exit_code, document = back_up(root, {**environ, "BACKUP_ALLOWED_ROOTS": ""})
+    assert (exit_code, document["output"]) == (0, 3), document
+    assert_container_equals_tree(container, root)
+
+
+def test_a_failed_backup_has_exit_code_1(environ: dict[str, str], tmp_path: Path) -> None:
+    exit_code, document = back_up(tmp_path / "none", environ)
+    assert (exit_code, document["runtimeStatus"]) == (1, "Failed")
+
+
+def _state(client: TaskHubGrpcClient, run: str) -> OrchestrationState:
+    state = client.get_orchestration_state(run)
+    assert state is not None
+    return state

@@ -20,8 +20,7 @@ async def start(req: func.HttpRequest, client: df.DurableFunctionsClient) -> fun
     """Start an orchestration: 202 with its management URLs, or an error that started nothing."""
     function_name = req.route_params["functionName"]
     try:
-        request.check_name(function_name)
-        orchestration_input = request.parse(req.get_body(), _settings)
+        orchestration_input = request.check(function_name, req.get_body(), _settings)
     except request.RequestError as error:
         return func.HttpResponse(error.to_json(), status_code=error.status, mimetype="application/json")
     instance_id = await client.schedule_new_orchestration(function_name, input=orchestration_input)

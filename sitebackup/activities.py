@@ -1,26 +1,30 @@
 """The activities' bodies: the only code that touches the disk and storage.
 
 Each takes the activity's input and the process's `Engine`, and returns what goes into the history: counts
-and references, never a file's name. Activities run at least once, sometimes twice at the same time.
-Trouble that may pass is raised, for the retry policy to see. Trouble that cannot pass, a `FatalError`, is
-returned as `{"errors": [...]}` to an orchestration, because a durable retry policy would retry any exception.
+and references, never a file's name, except the first ten of what went wrong. Activities run at least once,
+sometimes twice at the same time. Trouble that may pass is raised, for the retry policy to see. Trouble that
+cannot pass, a `FatalError`, is returned as `{"errors": [...]}` to an orchestration, because a durable retry
+policy would retry any exception.
 """
 
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable
+import posixpath
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from itertools import batched, islice
 from typing import Any
 
-from sitebackup import blobname, names
+from sitebackup import blobname, manifest, names, source, verify
 from sitebackup.copy import Copied
 from sitebackup.engine import Engine
 from sitebackup.errors import FatalError, SourceError, VanishedError
-from sitebackup.filetree import File, Left, Skipped, Unreadable, walk
+from sitebackup.filetree import Item, Left, Odd, walk
 from sitebackup.plan import LARGE_TREE, MAX_FILES, grain, pack
-from sitebackup.request import root_of
-from sitebackup.runs import Outcome
+from sitebackup.request import BackupRequest, Input, RequestError, check_root
+from sitebackup.runs import LISTING, Outcome, manifest_name
+from sitebackup.selection import pseudo_file_systems
+from sitebackup.source import Place
 from sitebackup.tally import Tally
 
 _log = logging.getLogger(__name__)
@@ -30,9 +34,6 @@ _WALK_STEP = 2_000
 
 _LEFT_PARTS = 16
 """Parts that the directories left by one listing are split into, for as many further listings."""
-
-_FAILURES_NAMED = 10
-
 
 type Body = Callable[[Any, Engine], Awaitable[Any]]
 
@@ -54,11 +55,12 @@ async def get_file_list(request: Any, engine: Engine) -> list[str] | dict[str, A
 
     An object `{"run", "request", "left"}`: list the tree that the run's `request` names, or, if `left` is not
     empty, the parts `[[plan, part], ...]` that other listings left, until the budget is spent. Writes a plan
-    and returns its tally with `plans` (`[[plan, number of copy tasks]]`) and `left` (`[[plan, part], ...]`).
+    and returns its tally with `plans`, `[[plan, number of copy tasks, has outcomes of its own]]`, and `left`,
+    `[[plan, part], ...]`.
     """
     if isinstance(request, str | None):
-        return await engine.in_thread(lambda: _list_paths(_checked_root(request, engine)))
-    return await _list_into_plan(request, engine)
+        return await engine.in_thread(lambda: _list_paths(_checked(request, engine)[1]))
+    return await _list_into_plan(request["run"], request["request"], request["left"], engine)
 
 
 async def copy_file_to_blob(request: Any, engine: Engine) -> int | dict[str, Any]:
@@ -66,126 +68,174 @@ async def copy_file_to_blob(request: Any, engine: Engine) -> int | dict[str, Any
 
     A string, a file's absolute path: copy it and return its size in bytes.
 
-    An object `{"run", "plan", "task"}`: copy the files of a plan's task, record their outcomes, and return
+    An object `{"run", "plan", "task"}`: copy the items of a plan's task, record their outcomes, and return
     their tally.
     """
     if isinstance(request, str):
-        path = os.path.normpath(request)
-        if not engine.settings.allows(os.path.dirname(path)):
-            raise FatalError(f"'{path}' is outside the directories that BACKUP_ALLOWED_ROOTS allows.")
-        status = await engine.in_thread(lambda: os.lstat(path))
-        return (await _copy(path, status.st_size, engine)).size
-    return await _copy_task(request, engine)
+        directory, name = posixpath.split(posixpath.normpath(request))
+        place = _checked(directory, engine)[1]
+        size = await engine.in_thread(lambda: source.size_of(place.path(name)))
+        return (await _copy(place, Item(name, "file", size), engine)).size
+    run, plan, task = request["run"], request["plan"], request["task"]
+    place, items = await engine.runs.read_task(run, plan, task)
+    outcomes = await _all(_outcome(place, item, engine) for item in items)
+    await engine.runs.write_outcomes(run, plan, task, outcomes)
+    return Tally.of(map(manifest.tally_of, outcomes)).to_json()
 
 
-async def report_failures(request: dict[str, Any], engine: Engine) -> dict[str, Any]:
-    """Return `{"named": [...]}`, the first ten failures of the run's `plans` in words."""
-    named: list[str] = []
-    async for outcome in engine.runs.failures(request["run"], request["plans"]):
-        named.append(f"{outcome.path or '.'}: {outcome.reason}")
-        if len(named) == _FAILURES_NAMED:
-            break
-    return {"named": named}
+async def write_manifest(request: dict[str, Any], engine: Engine) -> dict[str, Any]:
+    """Write the manifest of `request["run"]` out of the outcomes of its `plans`.
+
+    `request` has the run's `request` and the times `started` and `finished` too. Returns `{"named": [...]}`,
+    the first ten failures in words.
+    """
+    parsed = BackupRequest.parse(request["request"])
+    head = {
+        "run": request["run"],
+        "root": parsed.root,
+        "options": parsed.to_json(),
+        "started": request["started"],
+        "finished": request["finished"],
+    }
+    summary = await manifest.write(engine.runs, request["run"], request["plans"], head)
+    return {"named": summary.named}
 
 
-def _checked_root(request: str | dict[str, Any] | None, engine: Engine) -> str:
-    root = root_of(request)
-    if not engine.settings.allows(root):
-        raise FatalError(f"'{root}' is outside the directories that BACKUP_ALLOWED_ROOTS allows.")
+async def verify_manifest(request: dict[str, Any], engine: Engine) -> dict[str, Any]:
+    """Compare the manifest of `request["run"]` with the container's listing: presence, size, MD5.
+
+    Returns `verify.Findings` with `size`, the manifest's length in bytes.
+    """
+    run = request["run"]
+    blob = await engine.runs.container.find(manifest_name(run))
+    if blob is None:
+        raise FatalError(f"There is no manifest of a run '{run}'.")
+    head = await manifest.read_head(engine.runs, run)
+    prefix = blobname.escape(head["root"].rstrip("/") + "/")
+    findings = await verify.compare(manifest.read(engine.runs, run), engine.backups, prefix)
+    return findings.to_json() | {"size": blob.size}
+
+
+async def verify_blobs(request: dict[str, Any], engine: Engine) -> dict[str, Any]:
+    """Read back the blobs of the entries that begin in the bytes from `begin` until `end` of a manifest."""
+    findings = verify.Findings()
+
+    async def check(outcome: Outcome) -> None:
+        async with engine.files:
+            await verify.read_back(outcome, engine.backups, engine.memory, findings)
+
+    entries = manifest.read(engine.runs, request["run"], request["begin"], request["end"])
+    await _all([check(entry) async for entry in entries if entry.outcome == "copied"])
+    return findings.to_json()
+
+
+def _checked(request: Input, engine: Engine) -> tuple[BackupRequest, Place]:
+    """Read a run's input again, and find its root."""
+    try:
+        parsed = BackupRequest.parse(request)
+        check_root(parsed.root, engine.settings)
+    except RequestError as error:
+        raise FatalError(str(error)) from error
+    root = parsed.root
     if not os.path.lexists(root):
         raise FatalError(f"'{root}' does not exist.")
     if not os.path.isdir(root):
         raise FatalError(f"'{root}' is not a directory.")
-    return root
+    real = os.path.realpath(root)
+    if real in pseudo_file_systems():
+        raise FatalError(f"'{root}' is a pseudo file system.")
+    return parsed, Place(root, real)
 
 
-def _list_paths(root: str) -> list[str]:
-    _log.info("Searching for files under '%s'...", root)
-    paths = [os.path.join(root, entry.path) for entry in walk(root, [""]) if isinstance(entry, File)]
-    _log.info("Found %d file(s) under %s.", len(paths), root)
+def _list_paths(place: Place) -> list[str]:
+    _log.info("Searching for files under '%s'...", place.root)
+    items = (entry for entry in walk(place.real, [""]) if isinstance(entry, Item))
+    paths = [place.name(item.path) for item in items if item.kind == "file"]
+    _log.info("Found %d file(s) under %s.", len(paths), place.root)
     return paths
 
 
-async def _list_into_plan(request: dict[str, Any], engine: Engine) -> dict[str, Any]:
-    run = request["run"]
-    root = await engine.in_thread(lambda: _checked_root(request["request"], engine))
+async def _list_into_plan(run: str, request: Input, left: list[Any], engine: Engine) -> dict[str, Any]:
+    parsed, place = await engine.in_thread(lambda: _checked(request, engine))
+    device = await engine.in_thread(lambda: os.stat(place.real).st_dev)
     directories = [""]
-    if request["left"]:
-        parts = [await engine.runs.read_left(run, plan, part) for plan, part in request["left"]]
+    if left:
+        parts = [await engine.runs.read_left(run, plan, part) for plan, part in left]
         directories = [directory for part in parts for directory in part]
 
-    _log.info("Searching for files under '%s'...", root)
-    plan = engine.runs.new_plan(run, root)
-    entries = walk(root, directories, engine.settings.list_budget)
-    files, listed_bytes = 0, 0
-    unpacked: list[File] = []
-    left: list[str] = []
+    _log.info("Searching for files under '%s'...", place.root)
+    plan = engine.runs.new_plan(run, place)
+    entries = walk(place.real, directories, engine.settings.list_budget, parsed.selection(device))
+    found = Tally()
+    unpacked: list[Item] = []
+    not_entered: list[str] = []
     odd: list[Outcome] = []
     while step := await engine.in_thread(lambda: list(islice(entries, _WALK_STEP))):
-        for entry in step:
-            match entry:
-                case File(_, size):
-                    files += 1
-                    listed_bytes += size
-                    unpacked.append(entry)
-                case Left(path):
-                    left.append(path)
-                case Skipped(path, kind):
-                    odd.append(Outcome(path, "skipped", reason=kind))
-                case Unreadable(path, reason):
-                    odd.append(Outcome(path, "failed", reason=reason))
+        items = [entry for entry in step if isinstance(entry, Item)]
+        unpacked += items
+        not_entered += [entry.path for entry in step if isinstance(entry, Left)]
+        odd += [Outcome(entry.path, entry.outcome, entry.reason) for entry in step if isinstance(entry, Odd)]
+        found += _tally_of(items)
         if len(unpacked) >= LARGE_TREE:
             *full, unpacked = pack(unpacked, MAX_FILES)
             await plan.add(full)
-    whole_tree = not (request["left"] or left or plan.tasks)
+    whole_tree = not (left or not_entered or plan.tasks)
     await plan.add(pack(unpacked, grain(len(unpacked)) if whole_tree else MAX_FILES))
-    left_parts = list(batched(left, -(-len(left) // _LEFT_PARTS), strict=False)) if left else []
-    await plan.close(left_parts)
+    parts = list(batched(not_entered, -(-len(not_entered) // _LEFT_PARTS) or 1, strict=False))
+    await plan.close(parts)
     if odd:
-        await engine.runs.write_outcomes(run, plan.id, "listing", odd)
-    _log.info("Found %d file(s) under %s.", files, root)
+        await engine.runs.write_outcomes(run, plan.id, LISTING, odd)
+    _log.info("Found %d file(s) under %s.", found.files, place.root)
 
-    failed = sum(outcome.outcome == "failed" for outcome in odd)
-    tally = Tally(files=files, bytes=listed_bytes, failed=failed, skipped=len(odd) - failed)
-    return tally.to_json() | {
-        "plans": [[plan.id, len(plan.tasks)]],
-        "left": [[plan.id, part] for part in range(len(left_parts))],
+    return (found + Tally.of(map(manifest.tally_of, odd))).to_json() | {
+        "plans": [[plan.id, len(plan.tasks), bool(odd)]],
+        "left": [[plan.id, part] for part in range(len(parts))],
     }
 
 
-async def _copy_task(request: dict[str, Any], engine: Engine) -> dict[str, Any]:
-    run, plan, task = request["run"], request["plan"], request["task"]
-    root, files = await engine.runs.read_task(run, plan, task)
+def _tally_of(items: list[Item]) -> Tally:
+    kinds = [item.kind for item in items]
+    return Tally(
+        files=kinds.count("file"),
+        bytes=sum(item.size for item in items),
+        links=kinds.count("link"),
+        directories=kinds.count("directory"),
+    )
+
+
+async def _outcome(place: Place, item: Item, engine: Engine) -> Outcome:
+    try:
+        copied = await _copy(place, item, engine)
+    except VanishedError as error:
+        return Outcome(item.path, "vanished", str(error))
+    except SourceError as error:
+        return Outcome(item.path, "failed", str(error))
+    return Outcome(
+        path=item.path,
+        outcome="copied",
+        kind=item.kind,
+        size=copied.size,
+        mtime=copied.attributes.mtime,
+        mode=f"{copied.attributes.mode:o}",
+        blob=copied.blob,
+        md5=copied.md5.hex(),
+        etag=copied.etag,
+    )
+
+
+async def _copy(place: Place, item: Item, engine: Engine) -> Copied:
+    async with engine.files:
+        path = place.name(item.path)
+        location = f"{names.BACKUPS_CONTAINER}/{blobname.escape(path)}"
+        _log.info("Copying '%s' to '%s'. Total bytes = %d.", path, location, item.size)
+        return await engine.copier.copy(place, item)
+
+
+async def _all[T](work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Run everything at once and return the results in order; the first failure cancels the rest."""
     try:
         async with asyncio.TaskGroup() as group:
-            copies = [group.create_task(_outcome(root, file, engine)) for file in files]
+            tasks = [group.create_task(part) for part in work]
     except ExceptionGroup as failures:  # one is enough: the rest was cancelled for it
         raise failures.exceptions[0] from None
-    outcomes = [copy.result() for copy in copies]
-    await engine.runs.write_outcomes(run, plan, task, outcomes)
-    return Tally.of(
-        Tally(
-            files=outcome.outcome == "copied",
-            bytes=outcome.size,
-            failed=outcome.outcome == "failed",
-            vanished=outcome.outcome == "vanished",
-        )
-        for outcome in outcomes
-    ).to_json()
-
-
-async def _outcome(root: str, file: File, engine: Engine) -> Outcome:
-    try:
-        copied = await _copy(os.path.join(root, file.path), file.size, engine)
-    except VanishedError as error:
-        return Outcome(file.path, "vanished", reason=str(error))
-    except SourceError as error:
-        return Outcome(file.path, "failed", reason=str(error))
-    return Outcome(file.path, "copied", size=copied.size, md5=copied.md5.hex())
-
-
-async def _copy(path: str, size: int, engine: Engine) -> Copied:
-    async with engine.files:
-        location = f"{names.BACKUPS_CONTAINER}/{blobname.encode(path)}"
-        _log.info("Copying '%s' to '%s'. Total bytes = %d.", path, location, size)
-        return await engine.copier.copy(path, size)
+    return [task.result() for task in tasks]

@@ -35,13 +35,18 @@ def encode(path: str) -> str:
 
     Raises `BlobRefusedError` when blob storage cannot hold the name.
     """
-    name = _ESCAPED.sub(_percent, path.lstrip("/"))
+    name = escape(path)
     # Storage counts UTF-16 code units, as .NET does.
     if len(name) > MAX_LENGTH // 2 and len(name.encode("utf-16-le")) // 2 > MAX_LENGTH:
         raise BlobRefusedError(f"blob name is longer than {MAX_LENGTH} characters")
     if name.count("/") >= MAX_SEGMENTS:
         raise BlobRefusedError(f"blob name has more than {MAX_SEGMENTS} segments")
     return name
+
+
+def escape(path: str) -> str:
+    """Return what the blob name of `path`, or of what begins with it, would be if storage had no limits."""
+    return _ESCAPED.sub(_percent, path.lstrip("/"))
 
 
 def decode(name: str) -> str:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from sitebackup.copy import FileCopier
+from sitebackup.copy import Copier
 from sitebackup.limits import ByteBudget
 from sitebackup.runs import RunStore
 from sitebackup.settings import Settings
@@ -17,15 +17,18 @@ MEMORY = 64 * 1024 * 1024
 class Engine:
     """The dependencies of the activities; one a process, used on one event loop.
 
-    `files` is a semaphore of `BACKUP_CONCURRENCY` files in flight, over all copy tasks of the process.
+    `files` is a semaphore of `BACKUP_CONCURRENCY` files in flight, over all copy tasks of the process;
+    `memory` bounds the bytes of their content.
     """
 
     def __init__(self, settings: Settings, backups: Container, runs: Container) -> None:
         self.settings = settings
-        self.files = asyncio.Semaphore(settings.concurrency)
+        self.backups = backups
         self.runs = RunStore(runs)
+        self.files = asyncio.Semaphore(settings.concurrency)
+        self.memory = ByteBudget(MEMORY)
         self._threads = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="source")
-        self.copier = FileCopier(backups, ByteBudget(MEMORY), self._threads)
+        self.copier = Copier(backups, self.memory, self._threads)
 
     async def in_thread[T](self, function: Callable[[], T]) -> T:
         """Run `function`, which waits for a disk, in a thread."""

@@ -1,7 +1,8 @@
 """Walking a tree: what is under some directories of a root, a budget at a time.
 
 A walk yields what it finds, one entry at a time, so that its memory is one directory deep, never one tree
-wide. Symbolic links are not followed. Trouble with one directory is an entry, not the end of the walk.
+wide. Symbolic links are entries and are not followed; what is neither a file, a link nor a directory is never
+opened. Trouble with one directory is an entry, not the end of the walk.
 """
 
 import math
@@ -9,29 +10,31 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Literal
+
+from sitebackup.selection import EVERYTHING, Selection
+
+type Kind = Literal["file", "link", "directory"]
 
 
 @dataclass(frozen=True, slots=True)
-class File:
-    """A regular file: `path` relative to the root, `size` in bytes when it was listed."""
+class Item:
+    """Something to save: `path` relative to the root, `size` of a file in bytes when it was listed.
+
+    A directory is an item only if nothing in it is: as a directory with items needs no blob of its own.
+    """
 
     path: str
-    size: int
+    kind: Kind = "file"
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Skipped:
-    """Something that holds no content of its own: a symbolic link, a fifo, a socket, a device."""
+class Odd:
+    """Something that is not saved, because it is `skipped`, `vanished` or `failed`, and the reason."""
 
     path: str
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """A file or directory that could not be looked at, and why."""
-
-    path: str
+    outcome: Literal["skipped", "vanished", "failed"]
     reason: str
 
 
@@ -42,10 +45,12 @@ class Left:
     path: str
 
 
-type Entry = File | Skipped | Unreadable | Left
+type Entry = Item | Odd | Left
 
 
-def walk(root: str, directories: Iterable[str], budget: float = math.inf) -> Iterator[Entry]:
+def walk(
+    root: str, directories: Iterable[str], budget: float = math.inf, selection: Selection = EVERYTHING
+) -> Iterator[Entry]:
     """Yield the entries of `directories` (paths relative to `root`, "" is the root itself) and below.
 
     After `budget` entries the walk enters no further directory and yields each one that it knows as `Left`.
@@ -60,40 +65,48 @@ def walk(root: str, directories: Iterable[str], budget: float = math.inf) -> Ite
         directory = pending.pop()
         seen += 1
         try:
-            entries = os.scandir(_join(root, directory))
+            entries = os.scandir(os.path.join(root, directory))
         except OSError as error:
-            yield Unreadable(directory, _reason(error))
+            yield _trouble(directory, error)
             continue
+        empty = True
         with entries:
             try:
                 for entry in entries:
-                    found = _look(entry, directory)
-                    if found is None:
-                        pending.append(_join(directory, entry.name))
-                    else:
-                        seen += 1
+                    seen += 1
+                    found = _look(entry, _join(directory, entry.name), selection)
+                    if isinstance(found, str):
+                        pending.append(found)
+                    elif found is not None:
                         yield found
+                    empty = empty and not isinstance(found, str | Item)
             except OSError as error:  # the directory broke off in mid-listing
-                yield Unreadable(directory, _reason(error))
+                yield _trouble(directory, error)
+                continue
+        if empty and directory and selection.includes(f"{directory}/"):
+            yield Item(directory, "directory")
 
 
-def _look(entry: os.DirEntry[str], directory: str) -> File | Skipped | Unreadable | None:
-    """Return what `entry` of `directory` is; None for a directory."""
-    path = _join(directory, entry.name)
+def _look(entry: os.DirEntry[str], path: str, selection: Selection) -> Item | Odd | str | None:
+    """Return what `entry` is: its path if it is a directory to enter, None if it is not selected."""
     try:
-        if entry.is_dir(follow_symlinks=False):
+        is_directory = entry.is_dir(follow_symlinks=False)
+        if not selection.takes(path, is_directory):
             return None
+        if is_directory:
+            forbidden = selection.forbids_entering(entry)
+            return Odd(path, "skipped", forbidden) if forbidden else path
         status = entry.stat(follow_symlinks=False)
-    except FileNotFoundError:
-        return Skipped(path, "vanished")
     except OSError as error:
-        return Unreadable(path, _reason(error))
+        return _trouble(path, error)
     if stat.S_ISREG(status.st_mode):
-        return File(path, status.st_size)
-    return Skipped(path, kind(status.st_mode))
+        return Item(path, "file", status.st_size)
+    if stat.S_ISLNK(status.st_mode):
+        return Item(path, "link")
+    return Odd(path, "skipped", describe(status.st_mode))
 
 
-def kind(mode: int) -> str:
+def describe(mode: int) -> str:
     """Return what the file type bits of `mode` (`st_mode`) say, in words."""
     names = {
         stat.S_IFREG: "regular file",
@@ -111,5 +124,7 @@ def _join(directory: str, name: str) -> str:
     return f"{directory}/{name}" if directory else name
 
 
-def _reason(error: OSError) -> str:
-    return error.strerror or type(error).__name__
+def _trouble(path: str, error: OSError) -> Odd:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return Odd(path, "vanished", "vanished while the tree was listed")
+    return Odd(path, "failed", error.strerror or type(error).__name__)

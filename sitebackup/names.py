@@ -3,16 +3,20 @@
 BACKUP_SITE_CONTENT = "E2_BackupSiteContent"
 LIST_TREE = "E2_ListTree"
 COPY_TASKS = "E2_CopyTasks"
+VERIFY_BACKUP = "E2_VerifyBackup"
+VERIFY_CONTENTS = "E2_VerifyContents"
 
 GET_FILE_LIST = "E2_GetFileList"
 COPY_FILE_TO_BLOB = "E2_CopyFileToBlob"
-REPORT_FAILURES = "E2_ReportFailures"
+WRITE_MANIFEST = "E2_WriteManifest"
+VERIFY_MANIFEST = "E2_VerifyManifest"
+VERIFY_BLOBS = "E2_VerifyBlobs"
 
-PUBLIC_ORCHESTRATORS = (BACKUP_SITE_CONTENT,)
+PUBLIC_ORCHESTRATORS = (BACKUP_SITE_CONTENT, VERIFY_BACKUP)
 """What may be started over HTTP; every other orchestration is a part of one of these."""
 
 BACKUPS_CONTAINER = "backups"
 """One blob per file."""
 
 RUNS_CONTAINER = "backup-runs"
-"""What a run needs to remember and must not put into its history: plans and outcomes."""
+"""What a run needs to remember and must not put into its history: plans, outcomes, the manifest."""

@@ -1,15 +1,21 @@
 """The orchestrations: pure generators over counts and references.
 
-    E2_BackupSiteContent   list the tree, copy it, report
+    E2_BackupSiteContent   list the tree, copy it, write the manifest, compare it with the container
       E2_ListTree          list what listings left, and so on downwards
       E2_CopyTasks         a share of the copy tasks, split again while it is too large
+    E2_VerifyBackup        compare a manifest with the container at any time
+      E2_VerifyContents    read a share of the blobs back, split again while it is too large
 
 No instance waits for more than about a hundred activities and sub-orchestrations, so that no history grows
-with the tree: what is more is split among sub-orchestrations, as deep as it takes. Every part answers with a
-tally. A part that failed answers with a tally that says so, so that all the others are waited for.
+with the tree: what is more is split among sub-orchestrations, as deep as it takes.
+
+Every part answers with a tally. What it could not do because an activity failed, after the retries of its
+policy, it gives back, so that all the others are waited for: the backup waits a while, says so in its custom
+status, and has just that done again.
 """
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import batched
 from typing import Any, cast
@@ -18,7 +24,10 @@ from durabletask.task import OrchestrationContext, RetryPolicy, Task, when_all, 
 
 from sitebackup import names
 from sitebackup.errors import BackupFailedError
+from sitebackup.shares import Part, Share, deal, split, split_range
+from sitebackup.status import Status
 from sitebackup.tally import Tally
+from sitebackup.verify import Findings
 
 FAN_OUT = 100
 """Copy tasks, or shares of them, that one instance waits for: 4 events each, and 8 for each retry."""
@@ -29,74 +38,140 @@ LISTINGS_AT_ONCE = 32
 LISTING_ROUNDS = 2
 """Rounds of one instance: the root, then what the root left; a large tree goes on in sub-orchestrations."""
 
+VERIFY_CHUNK = 256 * 1024
+"""Bytes of a manifest whose blobs one activity reads back: some 800 of them."""
+
+WAITS = (15, 30, 60, 120, 240)
+"""Seconds to wait, after the retries of an activity and of the storage client, before work is done again."""
+
 _STEPS = 20
 """Steps in which a backup sees its copy tasks complete: its custom status moves by 5 %."""
 
-_RETRY = RetryPolicy(
-    first_retry_interval=timedelta(seconds=5),
-    max_number_of_attempts=8,
-    backoff_coefficient=2.0,
-    max_retry_interval=timedelta(minutes=2),
-)
-"""With the storage client's own retries, an outage of about eight minutes is sat out."""
+_RETRY = RetryPolicy(first_retry_interval=timedelta(seconds=5), max_number_of_attempts=2)
 
 type Steps[T] = Generator[Task[Any], Any, T]
 type Answer = dict[str, Any]
-type Part = tuple[str, int]
-"""`(plan, part)`: a part of the directories that a listing left."""
-type Share = tuple[str, int, int]
-"""`(plan, first task, number of tasks)`: consecutive copy tasks of a plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A task that is under way, and the answer to give in its place if it fails."""
+
+    task: Task[Any]
+    undone: Answer
+
+    def answer(self) -> Answer:
+        if self.task.is_failed:
+            return {**self.undone, "troubles": [self.task.get_exception().details.message]}
+        return self.task.get_result()
 
 
 def backup_site_content(ctx: OrchestrationContext, request: Any) -> Steps[int]:
     """Back up a tree and return the bytes copied; raises `BackupFailedError` unless all of it is saved.
 
-    `request` is the root directory, an object with `rootDirectory`, or nothing for the app's own directory.
+    `request` is what `BackupRequest.parse` reads.
     """
     run = ctx.instance_id
-    status = _Status(ctx)
+    started = ctx.current_utc_datetime
+    status = Status(ctx)
+    patience = _Patience(ctx, status)
+
     status.enter("listing")
-    listing = yield from _list(ctx, {"run": run, "request": request, "left": []}, status.listed)
-    _stop_on_errors(status)
+    plans: list[tuple[str, int, bool]] = []
+    answer: Answer = {"left": []}
+    while True:
+        answer = yield from _list(
+            ctx, {"run": run, "request": request, "left": answer["left"]}, status.listed
+        )
+        plans += answer["plans"]
+        if not (yield from patience.with_(answer)):
+            break
 
     status.enter("copying")
-    plans: list[tuple[str, int]] = listing["plans"]
-    shares = [(plan, 0, tasks) for plan, tasks in plans]
-    yield from _copy(ctx, {"run": run, "shares": shares}, _STEPS, status.copied)
-    _stop_on_errors(status)
+    shares: list[Share] = [(plan, 0, tasks) for plan, tasks, _ in plans]
+    while True:
+        answer = yield from _copy(ctx, {"run": run, "shares": shares}, _STEPS, status.copied)
+        shares = answer["unfinished"]
+        if not (yield from patience.with_(answer)):
+            break
 
-    if status.failed:
-        status.enter("finishing")
-        report: Answer = yield _activity(
-            ctx, names.REPORT_FAILURES, {"run": run, "plans": [plan for plan, _ in plans]}
-        )
-        raise BackupFailedError(_partial(run, status, report.get("named", [])))
+    status.enter("finishing")
+    times = {"started": _iso(started), "finished": _iso(ctx.current_utc_datetime)}
+    about = {"run": run, "request": request, "plans": plans, **times}
+    written = yield from _insist(ctx, names.WRITE_MANIFEST, about, patience)
+    status.manifest = f"{names.RUNS_CONTAINER}/{run}/manifest.ndjson"
+    found = yield from _insist(ctx, names.VERIFY_MANIFEST, {"run": run}, patience)
+
     status.enter("done")
+    if found["missing"] or found["changed"]:
+        raise BackupFailedError(_mismatch(found))
+    if status.failed and not (isinstance(request, dict) and cast(Answer, request).get("allowPartial")):
+        raise BackupFailedError(_partial(status, written["named"]))
     return status.done.bytes
 
 
 def list_tree(ctx: OrchestrationContext, request: Answer) -> Steps[Answer]:
-    """List the parts of a tree in `request["left"]`; return their tally and their plans."""
+    """List the parts of a tree in `request["left"]`; return their tally, plans, and what is still left."""
     return (yield from _list(ctx, request, _nobody))
 
 
 def copy_tasks(ctx: OrchestrationContext, request: Answer) -> Steps[Answer]:
-    """Copy the tasks in `request["shares"]`; return their tally."""
+    """Copy the tasks in `request["shares"]`; return their tally, and those that are unfinished."""
     return (yield from _copy(ctx, request, 1, _nobody))
 
 
+def verify_backup(ctx: OrchestrationContext, request: Any) -> Steps[Answer]:
+    """Compare a run's manifest with the container; return the findings, or raise `BackupFailedError`.
+
+    `request` is what `VerifyRequest.parse` reads. What is extra in the container is counted, and is no error.
+    """
+    options = cast(Answer, request) if isinstance(request, dict) else {"instanceId": request}
+    patience = _Patience(ctx, None)
+    run: str = options["instanceId"]
+    found = yield from _insist(ctx, names.VERIFY_MANIFEST, {"run": run}, patience)
+    size: int = found.pop("size")
+    if options.get("deep") and not found["missing"] and not found["changed"]:
+        deep = yield from _read_back(ctx, {"run": run, "begin": 0, "end": size})
+        if deep.get("errors"):
+            raise BackupFailedError(deep["errors"][0])
+        found = deep | {"extra": found["extra"]}
+    if found["missing"] or found["changed"]:
+        raise BackupFailedError(_mismatch(found))
+    return found
+
+
+def verify_contents(ctx: OrchestrationContext, request: Answer) -> Steps[Answer]:
+    """Read back the blobs of the entries in a range of a manifest; return the findings."""
+    return (yield from _read_back(ctx, request))
+
+
 def _list(ctx: OrchestrationContext, request: Answer, progress: Callable[[Answer], None]) -> Steps[Answer]:
-    hands: list[list[Part]] = deal(request["left"], LISTINGS_AT_ONCE) or [[]]
+    left: list[Part] = request["left"]
     answers: list[Answer] = []
     for _ in range(LISTING_ROUNDS):
-        calls = [_activity(ctx, names.GET_FILE_LIST, {**request, "left": hand}) for hand in hands]
-        found = yield from _gather(calls, progress)
+        hands = deal(left, LISTINGS_AT_ONCE) or [[]]
+        found = yield from _gather(
+            [
+                _activity(ctx, names.GET_FILE_LIST, {**request, "left": hand}, {"left": hand})
+                for hand in hands
+            ],
+            progress,
+        )
         answers += found
-        hands = deal([part for answer in found for part in answer.get("left", [])], LISTINGS_AT_ONCE)
-    below = [_part(ctx, names.LIST_TREE, {**request, "left": hand}) for hand in hands]
-    answers += yield from _gather(below, progress)
-    plans = [plan for answer in answers for plan in answer.get("plans", [])]
-    return Tally.of(map(Tally.from_json, answers)).to_json() | {"plans": plans}
+        left = _joined(found, "left")
+        if not left or _joined(found, "troubles"):
+            break
+    else:
+        below = yield from _gather(
+            [
+                _part(ctx, names.LIST_TREE, {**request, "left": hand}, {"left": hand})
+                for hand in deal(left, LISTINGS_AT_ONCE)
+            ],
+            progress,
+        )
+        answers += below
+        left = _joined(below, "left")
+    return _sum(answers) | {"plans": _joined(answers, "plans"), "left": left}
 
 
 def _copy(
@@ -107,122 +182,126 @@ def _copy(
     tasks = sum(count for _, _, count in shares)
     if tasks <= FAN_OUT:
         calls = [
-            _activity(ctx, names.COPY_FILE_TO_BLOB, {"run": run, "plan": plan, "task": task})
+            _activity(
+                ctx,
+                names.COPY_FILE_TO_BLOB,
+                {"run": run, "plan": plan, "task": task},
+                {"unfinished": [(plan, task, 1)]},
+            )
             for plan, first, count in shares
             for task in range(first, first + count)
         ]
     else:
         parts = min(FAN_OUT, max(least_parts, -(-tasks // FAN_OUT)))
         calls = [
-            _part(ctx, names.COPY_TASKS, {"run": run, "shares": part})
+            _part(ctx, names.COPY_TASKS, {"run": run, "shares": part}, {"unfinished": part})
             for part in split(shares, -(-tasks // parts))
         ]
     answers = yield from _gather(calls, progress)
-    return Tally.of(map(Tally.from_json, answers)).to_json()
+    return _sum(answers) | {"unfinished": _joined(answers, "unfinished")}
 
 
-def _activity(ctx: OrchestrationContext, name: str, request: Answer) -> Task[Answer]:
-    return cast("Task[Answer]", ctx.call_activity(name, input=request, retry_policy=_RETRY))
+def _read_back(ctx: OrchestrationContext, request: Answer) -> Steps[Answer]:
+    begin, end = request["begin"], request["end"]
+    chunks = -(-(end - begin) // VERIFY_CHUNK)
+    call, name = (_activity, names.VERIFY_BLOBS) if chunks <= FAN_OUT else (_part, names.VERIFY_CONTENTS)
+    calls = [
+        call(ctx, name, {**request, "begin": first, "end": last}, {})
+        for first, last in split_range(begin, end, min(chunks, FAN_OUT))
+    ]
+    answers = yield from _gather(calls, _nobody)
+    findings = Findings()
+    for answer in answers:
+        findings.add(answer)
+    errors = _joined(answers, "errors") + _joined(answers, "troubles")
+    return findings.to_json() | ({"errors": errors[:1]} if errors else {})
 
 
-def _part(ctx: OrchestrationContext, name: str, request: Answer) -> Task[Answer]:
+def _activity(ctx: OrchestrationContext, name: str, request: Answer, undone: Answer) -> _Call:
+    return _Call(ctx.call_activity(name, input=request, retry_policy=_RETRY), undone)
+
+
+def _part(ctx: OrchestrationContext, name: str, request: Answer, undone: Answer) -> _Call:
     """Call a sub-orchestration, without a retry policy: its activities have theirs."""
-    return cast("Task[Answer]", ctx.call_sub_orchestrator(name, input=request))
+    return _Call(ctx.call_sub_orchestrator(name, input=request), undone)
 
 
-def _gather(tasks: Sequence[Task[Answer]], progress: Callable[[Answer], None]) -> Steps[list[Answer]]:
-    """Wait for all `tasks`, telling `progress` each answer in `_STEPS` steps; a failure is an answer too."""
-    waiting = [when_all(list(group)) for group in batched(tasks, -(-len(tasks) // _STEPS) or 1, strict=False)]
+def _gather(calls: Sequence[_Call], progress: Callable[[Answer], None]) -> Steps[list[Answer]]:
+    """Wait for all `calls` and return their answers, telling `progress` each one in `_STEPS` steps."""
+    groups = list(batched(calls, -(-len(calls) // _STEPS) or 1, strict=False))
+    waiting = {id(task): (task, group) for group in groups for task in [when_all([c.task for c in group])]}
     while waiting:
-        group = yield when_any(waiting)
-        waiting.remove(group)
-        for task in group.get_tasks():
-            progress(_answer(task))
-    return [_answer(task) for task in tasks]
+        done = yield when_any([task for task, _ in waiting.values()])
+        _, group = waiting.pop(id(done))
+        for call in group:
+            progress(call.answer())
+    return [call.answer() for call in calls]
 
 
-def _answer(task: Task[Answer]) -> Answer:
-    if task.is_failed:
-        return Tally(errors=(task.get_exception().details.message,)).to_json()
-    return task.get_result()
+def _insist(ctx: OrchestrationContext, name: str, request: Answer, patience: "_Patience") -> Steps[Answer]:
+    """Call one activity until it answers, or `patience` ends."""
+    while True:
+        (answer,) = yield from _gather([_activity(ctx, name, request, {})], _nobody)
+        if not (yield from patience.with_(answer)):
+            return answer
 
 
-def deal[T](items: Sequence[T], hands: int) -> list[list[T]]:
-    """Deal `items` round robin into at most `hands` lists, none of them empty."""
-    return [list(items[hand::hands]) for hand in range(min(hands, len(items)))]
+class _Patience:
+    """Waiting for troubles to pass, and for how long; shared by all that one orchestration does."""
 
-
-def split(shares: Iterable[Share], size: int) -> list[list[Share]]:
-    """Split `shares` into lists of `size` copy tasks each, the last of what remains."""
-    parts: list[list[Share]] = []
-    room = 0
-    for plan, first, count in shares:
-        given = 0
-        while given < count:
-            if not room:
-                parts.append([])
-                room = size
-            taken = min(room, count - given)
-            parts[-1].append((plan, first + given, taken))
-            given, room = given + taken, room - taken
-    return parts
-
-
-class _Status:
-    """What the caller sees while the backup runs: the instance's custom status."""
-
-    def __init__(self, ctx: OrchestrationContext) -> None:
+    def __init__(self, ctx: OrchestrationContext, status: Status | None) -> None:
         self._ctx = ctx
-        self._phase = ""
-        self.found = Tally()
-        self.done = Tally()
+        self._status = status
+        self._waits = iter(WAITS)
 
-    @property
-    def failed(self) -> int:
-        return self.found.failed + self.done.failed
+    def with_(self, answer: Answer) -> Steps[bool]:
+        """Wait if `answer` has troubles, and tell whether it had: then what is undone is to be done again.
 
-    def enter(self, phase: str) -> None:
-        self._phase = phase
-        self._publish()
+        Raises `BackupFailedError` for errors that do not pass, and for troubles that have not passed.
+        """
+        errors = answer.get("errors", [])
+        if errors:
+            more = f" And {len(errors) - 1} more errors." if len(errors) > 1 else ""
+            raise BackupFailedError(errors[0] + more)
+        troubles = answer.get("troubles", [])
+        if not troubles:
+            return False
+        seconds = next(self._waits, None)
+        if seconds is None:
+            raise BackupFailedError(f"Gave up after waiting {sum(WAITS)} seconds in all: {troubles[0]}")
+        if self._status is not None:
+            self._status.wait(troubles[0])
+        yield self._ctx.create_timer(timedelta(seconds=seconds))
+        if self._status is not None:
+            self._status.wait(None)
+        return True
 
-    def listed(self, answer: Answer) -> None:
-        self.found += Tally.from_json(answer)
-        self._publish()
 
-    def copied(self, answer: Answer) -> None:
-        self.done += Tally.from_json(answer)
-        self._publish()
+def _sum(answers: Sequence[Answer]) -> Answer:
+    """Return the tally of `answers`, with the first of their troubles."""
+    return Tally.of(map(Tally.from_json, answers)).to_json() | {"troubles": _joined(answers, "troubles")[:1]}
 
-    def _publish(self) -> None:
-        self._ctx.set_custom_status(
-            {
-                "phase": self._phase,
-                "files": {
-                    "total": self.found.files,
-                    "done": self.done.files,
-                    "failed": self.failed,
-                    "vanished": self.done.vanished,
-                    "skipped": self.found.skipped,
-                },
-                "bytes": {"total": self.found.bytes, "done": self.done.bytes},
-            }
-        )
+
+def _joined(answers: Sequence[Answer], key: str) -> list[Any]:
+    return [item for answer in answers for item in answer.get(key, [])]
 
 
 def _nobody(_: Answer) -> None:
     """Progress of a sub-orchestration: its parent learns it from the answer."""
 
 
-def _stop_on_errors(status: _Status) -> None:
-    errors = status.found.errors + status.done.errors
-    if errors:
-        raise BackupFailedError(
-            errors[0] if len(errors) == 1 else f"{errors[0]} And {len(errors) - 1} more errors."
-        )
+def _iso(moment: Any) -> str:
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
-def _partial(run: str, status: _Status, named: Sequence[str]) -> str:
-    text = f"{status.failed} of {status.found.files} files were not backed up: {'; '.join(named)}"
+def _partial(status: Status, named: Sequence[str]) -> str:
+    text = f"{status.failed} of {status.entries} entries were not backed up: {'; '.join(named)}"
     if status.failed > len(named):
         text += f"; and {status.failed - len(named)} more"
-    return f"{text}. All outcomes: container {names.RUNS_CONTAINER}, {run}/outcomes/."
+    return f"{text}. All outcomes: {status.manifest}."
+
+
+def _mismatch(found: Answer) -> str:
+    count = found["missing"] + found["changed"]
+    text = f"{count} of {found['checked']} blobs are not what was saved: {'; '.join(found['named'])}"
+    return text + (f"; and {count - len(found['named'])} more." if count > len(found["named"]) else ".")

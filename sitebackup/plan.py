@@ -7,7 +7,7 @@ many small files. While the tree is small it holds one, which is the tutorial's 
 
 from collections.abc import Iterable, Iterator
 
-from sitebackup.filetree import File
+from sitebackup.filetree import Item
 
 SMALL_TREE = 256
 """Up to so many files, each is a copy task of its own."""
@@ -32,18 +32,18 @@ def grain(files: int) -> int:
     return min(MAX_FILES, -(-files // _TASKS_WANTED))
 
 
-def pack(files: Iterable[File], grain: int) -> Iterator[list[File]]:
-    """Yield copy tasks: at most `grain` files and `MAX_BYTES` each, or one bigger file."""
-    task: list[File] = []
+def pack(items: Iterable[Item], grain: int) -> Iterator[list[Item]]:
+    """Yield copy tasks: at most `grain` items and `MAX_BYTES` each, or one bigger file."""
+    task: list[Item] = []
     size = 0
-    for file in files:
-        if file.size > MAX_BYTES:
-            yield [file]
+    for item in items:
+        if item.size > MAX_BYTES:
+            yield [item]
             continue
-        if task and (len(task) >= grain or size + file.size > MAX_BYTES):
+        if task and (len(task) >= grain or size + item.size > MAX_BYTES):
             yield task
             task, size = [], 0
-        task.append(file)
-        size += file.size
+        task.append(item)
+        size += item.size
     if task:
         yield task

@@ -1,55 +1,69 @@
 """What a run keeps in the container `backup-runs`: plans, directories left to list, outcomes.
 
-This is the claim check: names and outcomes of files stay out of the orchestration's history, which passes
-references and counts. Everything is below `<run>/`, the orchestration's instance ID.
+This is the claim check: names and outcomes stay out of the orchestration's history, which passes references
+and counts. Everything is below `<run>/`, the orchestration's instance ID.
 
-    <run>/plans/<plan>.ndjson           one line a file, grouped into copy tasks; the first line is the index
+    <run>/plans/<plan>.ndjson           one line an item, grouped into copy tasks; the first line is the index
     <run>/plans/<plan>.left-<n>.ndjson  one line a directory that the listing did not enter
-    <run>/outcomes/<plan>-<task>.ndjson one line a file; the blob's metadata counts the failures in it
+    <run>/outcomes/<plan>-<task>.ndjson one line an item of a copy task, sorted by path
+    <run>/manifest.ndjson               what the run saved and what it did not, `sitebackup.manifest`
 
 A plan's ID is its listing attempt's own. Listing a tree twice need not give the same answer, so two attempts
 at one listing must not write into one plan; the orchestration goes on with the plan that was returned to it.
 """
 
-import hashlib
 import json
 import uuid
-from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from async_lru import alru_cache
 
 from sitebackup import blobname
-from sitebackup.filetree import File
+from sitebackup.filetree import Item
+from sitebackup.lines import LineWriter, ndjson
+from sitebackup.source import Place, md5
 from sitebackup.storage import Container, Properties
-
-_STAGE_AT = 4 * 1024 * 1024
-"""Bytes of a plan that are collected before they are uploaded as a block."""
 
 _HEAD = 256 * 1024
 """Bytes of a plan that are read, and kept, at once: all of a small plan, the index of a large one."""
 
+LISTING = "listing"
+"""In place of a task's number: the outcomes that the listing itself found."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How it went with one file or directory: `outcome` is copied, skipped, vanished or failed.
+    """How it went with one entry: `outcome` is copied, skipped, vanished or failed.
 
-    `path` is relative to the root; `reason` says why it was not copied; `md5` is in hexadecimal.
+    `path` is relative to the root; `reason` says why it was not copied. What was copied has `kind`, the
+    `blob`'s name, its content's `size` in bytes and `md5` in hexadecimal, its `etag`, and the entry's `mtime`
+    (RFC 3339) and `mode` (octal).
     """
 
     path: str
     outcome: str
-    size: int = 0
     reason: str | None = None
+    kind: str | None = None
+    size: int = 0
+    mtime: str | None = None
+    mode: str | None = None
+    blob: str | None = None
     md5: str | None = None
+    etag: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what there is of it."""
+        values = ((name, getattr(self, name)) for name in self.__slots__)
+        return {name: value for name, value in values if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """The beginning of a plan: its index, and where the lines of the files begin."""
+    """The beginning of a plan: its index, and where the lines of the items begin."""
 
-    root: str
+    place: Place
     tasks: list[tuple[int, int]]  # offset from `start` and length, in bytes
     start: int
     data: bytes
@@ -59,128 +73,92 @@ class RunStore:
     """The blobs of all runs; one a process, since it remembers the plans that its copy tasks share."""
 
     def __init__(self, container: Container) -> None:
-        self._container = container
+        self.container = container
         self._head = alru_cache(maxsize=16)(self._read_head)
 
-    def new_plan(self, run: str, root: str) -> "PlanWriter":
-        """Begin the plan of one listing of the tree at the absolute path `root`."""
-        return PlanWriter(self._container, _folder(run), root)
+    def new_plan(self, run: str, place: Place) -> "PlanWriter":
+        """Begin the plan of one listing of the tree at `place`."""
+        return PlanWriter(self.container, run, place)
 
-    async def read_task(self, run: str, plan: str, task: int) -> tuple[str, list[File]]:
-        """Return the root and the files of a copy task."""
-        name = _plan_name(_folder(run), plan)
+    async def read_task(self, run: str, plan: str, task: int) -> tuple[Place, list[Item]]:
+        """Return where the tree is, and the items of a copy task."""
+        name = _plan_name(run, plan)
         head = await self._head(name)
         offset, length = head.tasks[task]
         begin = head.start + offset
         lines = head.data[begin : begin + length]
         if len(lines) < length:
-            lines = await self._container.get(name, begin, length)
-        return head.root, [File(**json.loads(line)) for line in lines.splitlines()]
+            lines = await self.container.get(name, begin, length)
+        return head.place, [Item(*json.loads(line)) for line in lines.splitlines()]
 
     async def read_left(self, run: str, plan: str, part: int) -> list[str]:
         """Return the directories, relative to the root, of one part of what a listing left."""
-        data = await self._container.get(_left_name(_folder(run), plan, part))
+        data = await self.container.get(_left_name(run, plan, part))
         return [json.loads(line) for line in data.splitlines()]
 
-    async def write_outcomes(self, run: str, plan: str, task: int | str, outcomes: Sequence[Outcome]) -> None:
-        """Record the outcomes of a copy task, or of the listing itself (`task` "listing")."""
-        failed = sum(outcome.outcome == "failed" for outcome in outcomes)
-        lines = (
-            {key: value for key, value in asdict(outcome).items() if value is not None}
-            for outcome in outcomes
-        )
-        await _put(
-            self._container, f"{_folder(run)}/outcomes/{plan}-{task}.ndjson", _ndjson(lines), failed=failed
-        )
+    async def write_outcomes(self, run: str, plan: str, task: int | str, outcomes: Iterable[Outcome]) -> None:
+        """Record the outcomes of a copy task, or of the listing itself (`LISTING`)."""
+        ordered = sorted(outcomes, key=lambda outcome: outcome.path)
+        await self._put(outcomes_name(run, plan, task), ndjson(outcome.to_json() for outcome in ordered))
 
-    async def failures(self, run: str, plans: Iterable[str]) -> AsyncIterator[Outcome]:
-        """Yield the failed outcomes of `plans`, reading no more blobs than it is asked for."""
-        prefix = f"{_folder(run)}/outcomes/"
-        current = set(plans)
-        async for blob in self._container.list(prefix):
-            plan = blob.name.removeprefix(prefix).partition("-")[0]
-            if plan in current and int(blob.metadata["failed"]):
-                for line in (await self._container.get(blob.name)).splitlines():
-                    outcome = Outcome(**json.loads(line))
-                    if outcome.outcome == "failed":
-                        yield outcome
+    async def _put(self, name: str, data: bytes) -> None:
+        await self.container.put(name, data, Properties(md5(data)))
 
     async def _read_head(self, name: str) -> _Head:
         size = _HEAD
-        while b"\n" not in (data := await self._container.get(name, 0, size)):
+        while b"\n" not in (data := await self.container.get(name, 0, size)):
             size *= 4
         start = data.index(b"\n") + 1
         index = json.loads(data[:start])
-        return _Head(index["root"], index["tasks"], start, data)
+        return _Head(Place(index["root"], index["real"]), index["tasks"], start, data)
 
 
-@dataclass(slots=True)
 class PlanWriter:
-    """Writes one plan: whole when it is small, in blocks as it grows, so that memory stays flat."""
+    """Writes one plan. `tasks`: the place of each copy task in it, offset and length in bytes."""
 
-    container: Container
-    folder: str
-    root: str
-    id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    tasks: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
-    _buffer: bytearray = field(default_factory=bytearray)
-    _staged: int = 0
-    _blocks: list[str] = field(default_factory=list[str])
+    def __init__(self, container: Container, run: str, place: Place) -> None:
+        self.id = uuid.uuid4().hex
+        self.tasks: list[tuple[int, int]] = []
+        self._container = container
+        self._run = run
+        self._place = place
+        self._lines = LineWriter(container, _plan_name(run, self.id))
 
-    async def add(self, tasks: Iterable[Sequence[File]]) -> None:
+    async def add(self, tasks: Iterable[Sequence[Item]]) -> None:
         """Append copy tasks."""
         for task in tasks:
-            lines = _ndjson({"path": file.path, "size": file.size} for file in task)
-            self.tasks.append((self._staged + len(self._buffer), len(lines)))
-            self._buffer += lines
-            if len(self._buffer) >= _STAGE_AT:
-                await self._stage(bytes(self._buffer))
-                self._staged += len(self._buffer)
-                self._buffer.clear()
+            lines = ndjson((item.path, item.kind, item.size) for item in task)
+            self.tasks.append((self._lines.size, len(lines)))
+            await self._lines.add(lines)
 
     async def close(self, left: Sequence[Sequence[str]]) -> None:
         """Make the plan readable, and store the directories `left` to list, in parts."""
         for part, directories in enumerate(left):
-            await _put(self.container, _left_name(self.folder, self.id, part), _ndjson(directories))
-        index = _ndjson([{"root": self.root, "tasks": self.tasks}])
-        if not self._blocks:
-            await _put(self.container, self._name, index + self._buffer)
-            return
-        if self._buffer:
-            await self._stage(bytes(self._buffer))
-        await self._stage(index)  # known last, needed first: the order of a commit is free
-        await self.container.commit(self._name, [self._blocks[-1], *self._blocks[:-1]], Properties())
-
-    @property
-    def _name(self) -> str:
-        return _plan_name(self.folder, self.id)
-
-    async def _stage(self, data: bytes) -> None:
-        block_id = f"{len(self._blocks):05d}"
-        await self.container.stage(self._name, block_id, data, _md5(data))
-        self._blocks.append(block_id)
+            data = ndjson(directories)
+            name = _left_name(self._run, self.id, part)
+            await self._container.put(name, data, Properties(md5(data)))
+        index = {"root": self._place.root, "real": self._place.real, "tasks": self.tasks}
+        await self._lines.close(head=ndjson([index]))
 
 
-def _folder(run: str) -> str:
+def outcomes_name(run: str, plan: str, task: int | str) -> str:
+    """Return the blob of a copy task's outcomes."""
+    return f"{folder(run)}/outcomes/{plan}-{task}.ndjson"
+
+
+def manifest_name(run: str) -> str:
+    """Return the blob of a run's manifest."""
+    return f"{folder(run)}/manifest.ndjson"
+
+
+def folder(run: str) -> str:
+    """Return the prefix, without a slash, of all blobs of a run; an instance ID may have any characters."""
     return blobname.encode(run)
 
 
-def _plan_name(folder: str, plan: str) -> str:
-    return f"{folder}/plans/{plan}.ndjson"
+def _plan_name(run: str, plan: str) -> str:
+    return f"{folder(run)}/plans/{plan}.ndjson"
 
 
-def _left_name(folder: str, plan: str, part: int) -> str:
-    return f"{folder}/plans/{plan}.left-{part}.ndjson"
-
-
-def _ndjson(rows: Iterable[Any]) -> bytes:
-    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
-
-
-def _md5(data: bytes) -> bytes:
-    return hashlib.md5(data, usedforsecurity=False).digest()
-
-
-async def _put(container: Container, name: str, data: bytes, **counts: int) -> None:
-    metadata = {key: str(value) for key, value in counts.items()}
-    await container.put(name, data, Properties(_md5(data), metadata))
+def _left_name(run: str, plan: str, part: int) -> str:
+    return f"{folder(run)}/plans/{plan}.left-{part}.ndjson"

@@ -22,7 +22,7 @@ class Settings:
     """Everything that an operator may tune.
 
     `allowed_roots`: real paths; only these directories and what is below them may be backed up.
-    `concurrency`: files in flight at once in one worker process.
+    `concurrency`: files in flight at once in one worker process; the connections to storage are 100.
     `list_budget`: files after which one listing call enters no further directory.
     """
 
@@ -35,7 +35,7 @@ class Settings:
         """Read the settings; raises `SettingError` that names the variable and what it takes."""
         return cls(
             allowed_roots=_roots(environment),
-            concurrency=_integer(environment, "BACKUP_CONCURRENCY", 32, 1, 512),
+            concurrency=_integer(environment, "BACKUP_CONCURRENCY", 32, 1, 100),
             list_budget=_integer(environment, "BACKUP_LIST_BUDGET", 20_000, 1, 1_000_000),
         )
 

@@ -7,16 +7,22 @@ matter. What cannot succeed is not retried. Service codes become the app's own e
 """
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
-from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
-from azure.storage.blob import BlobBlock, ContentSettings
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceNotFoundError,
+)
+from azure.storage.blob import BlobBlock, BlobProperties, ContentSettings
 from azure.storage.blob.aio import BlobServiceClient, ContainerClient, ExponentialRetry
 
 from sitebackup.errors import BlobRefusedError, FatalError, StorageUnavailableError
+from sitebackup.putblob import PutBlob, md5_header
 
 CONNECT_TIMEOUT = 10
 """Seconds."""
@@ -33,28 +39,30 @@ logging.getLogger("azure").setLevel(logging.WARNING)
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """A blob in a listing: `size` in bytes."""
+    """A blob in a listing: `size` in bytes, `md5` the digest that is stored with it."""
 
     name: str
     size: int
-    metadata: Mapping[str, str]
+    md5: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
 class Properties:
-    """What is stored with a blob's content: its MD5 digest and metadata."""
+    """What is stored with a blob's content: its MD5 digest, content type and metadata."""
 
     md5: bytes | None = None
+    content_type: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class Container(Protocol):
     """A container, created when it is missing.
 
-    Every method raises `StorageUnavailableError`, `FatalError` or `BlobRefusedError`. Writes overwrite.
+    Every method raises `StorageUnavailableError`, `FatalError` or `BlobRefusedError`. Writes overwrite, and
+    return the blob's new ETag.
     """
 
-    async def put(self, name: str, data: bytes, properties: Properties) -> None:
+    async def put(self, name: str, data: bytes, properties: Properties) -> str:
         """Store a whole blob. Its MD5, when given, is verified by the service."""
         ...
 
@@ -62,12 +70,16 @@ class Container(Protocol):
         """Upload a block, to be committed later; the service verifies `md5`."""
         ...
 
-    async def commit(self, name: str, block_ids: Sequence[str], properties: Properties) -> None:
+    async def commit(self, name: str, block_ids: Sequence[str], properties: Properties) -> str:
         """Make staged blocks, in this order, the blob's content."""
         ...
 
     async def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """Return a range of a blob, or as much of it as there is."""
+        ...
+
+    async def find(self, name: str) -> Blob | None:
+        """Return what a listing would say of the blob `name`; None if there is none."""
         ...
 
     def list(self, prefix: str) -> AsyncIterator[Blob]:
@@ -78,38 +90,30 @@ class Container(Protocol):
 class AzureContainer:
     """A `Container` of an Azure storage account or its emulator."""
 
-    def __init__(self, client: ContainerClient) -> None:
+    def __init__(self, client: ContainerClient, put_blob: PutBlob) -> None:
         self._client = client
+        self._put_blob = put_blob
 
-    async def put(self, name: str, data: bytes, properties: Properties) -> None:
-        async def upload() -> None:
-            await self._client.get_blob_client(name).upload_blob(
-                data,
-                overwrite=True,
-                metadata=dict(properties.metadata),
-                content_settings=_content_settings(properties),
-                transactional_content_md5=properties.md5,
-            )
-
-        await self._write(upload, name)
+    async def put(self, name: str, data: bytes, properties: Properties) -> str:
+        headers = _headers(properties)
+        container = str(self._client.container_name)
+        return await self._write(lambda: self._put_blob(container, name, data, headers))
 
     async def stage(self, name: str, block_id: str, data: bytes, md5: bytes) -> None:
-        async def upload() -> None:
-            blob = self._client.get_blob_client(name)
-            await blob.stage_block(block_id, data, transactional_content_md5=md5)
+        blob = self._client.get_blob_client(name)
+        await self._write(lambda: blob.stage_block(block_id, data, transactional_content_md5=md5))
 
-        await self._write(upload, name)
-
-    async def commit(self, name: str, block_ids: Sequence[str], properties: Properties) -> None:
-        async with _translated(name):
-            await self._client.get_blob_client(name).commit_block_list(
+    async def commit(self, name: str, block_ids: Sequence[str], properties: Properties) -> str:
+        async with _translated():
+            committed = await self._client.get_blob_client(name).commit_block_list(
                 [BlobBlock(block_id) for block_id in block_ids],
                 metadata=dict(properties.metadata),
                 content_settings=_content_settings(properties),
             )
+            return str(committed["etag"])
 
     async def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
-        async with _translated(name):
+        async with _translated():
             try:
                 download = await self._client.get_blob_client(name).download_blob(offset, length)
             except HttpResponseError as error:
@@ -118,21 +122,32 @@ class AzureContainer:
                 return b""  # nothing at this offset; an empty blob has no offset at all
             return await download.readall()
 
-    async def list(self, prefix: str) -> AsyncIterator[Blob]:
-        async with _translated(prefix):
-            async for blob in self._client.list_blobs(prefix, include=["metadata"]):
-                yield Blob(blob.name, blob.size, blob.metadata or {})
-
-    async def _write(self, upload: Any, name: str) -> None:
-        """Run `upload`; when the container is missing, create it and run `upload` again."""
-        async with _translated(name):
+    async def find(self, name: str) -> Blob | None:
+        async with _translated():
             try:
-                await upload()
+                return _blob(await self._client.get_blob_client(name).get_blob_properties())
+            except ResourceNotFoundError:
+                return None
+
+    async def list(self, prefix: str) -> AsyncIterator[Blob]:
+        async with _translated():
+            try:
+                async for blob in self._client.list_blobs(prefix):
+                    yield _blob(blob)
+            except HttpResponseError as error:
+                if _code(error) != "ContainerNotFound":
+                    raise
+
+    async def _write[T](self, upload: Callable[[], Awaitable[T]]) -> T:
+        """Run `upload`; when the container is missing, create it and run `upload` again."""
+        async with _translated():
+            try:
+                return await upload()
             except HttpResponseError as error:
                 if _code(error) != "ContainerNotFound":
                     raise
                 await self._create()
-                await upload()
+                return await upload()
 
     async def _create(self) -> None:
         try:
@@ -148,6 +163,7 @@ class Storage:
     def __init__(self, service: BlobServiceClient, credential: Any = None) -> None:
         self._service = service
         self._credential = credential
+        self._put_blob = PutBlob(service, **_client_options())
 
     @property
     def url(self) -> str:
@@ -156,11 +172,12 @@ class Storage:
 
     def container(self, name: str) -> AzureContainer:
         """Return the container `name`, which need not exist yet."""
-        return AzureContainer(self._service.get_container_client(name))
+        return AzureContainer(self._service.get_container_client(name), self._put_blob)
 
     async def close(self) -> None:
         """Close the connections of the clients."""
         await self._service.close()
+        await self._put_blob.close()
         if self._credential is not None:
             await self._credential.close()
 
@@ -209,6 +226,8 @@ def _client_options() -> dict[str, Any]:
     return {
         "connection_timeout": CONNECT_TIMEOUT,
         "read_timeout": READ_TIMEOUT,
+        # The transport would look for ~/.netrc, in a thread, at every request, and use what it finds there.
+        "use_env_settings": False,
         # It waits 1, 3, 5 and 9 seconds, each a second more or less by jitter.
         "retry_policy": ExponentialRetry(
             initial_backoff=1,
@@ -222,9 +241,24 @@ def _client_options() -> dict[str, Any]:
     }
 
 
+def _headers(properties: Properties) -> dict[str, str]:
+    """Return the headers of `properties` for Put Blob."""
+    headers = {f"x-ms-meta-{key}": value for key, value in properties.metadata.items()}
+    if properties.content_type is not None:
+        headers["x-ms-blob-content-type"] = properties.content_type
+    if properties.md5 is not None:
+        headers["Content-MD5"] = headers["x-ms-blob-content-md5"] = md5_header(properties.md5)
+    return headers
+
+
+def _blob(properties: BlobProperties) -> Blob:
+    md5 = properties.content_settings.content_md5
+    return Blob(str(properties.name), properties.size, bytes(md5) if md5 is not None else None)
+
+
 def _content_settings(properties: Properties) -> ContentSettings:
     digest = bytearray(properties.md5) if properties.md5 is not None else None
-    return ContentSettings(content_md5=digest)
+    return ContentSettings(content_type=properties.content_type, content_md5=digest)
 
 
 def _code(error: HttpResponseError) -> str:
@@ -254,8 +288,8 @@ _TRANSIENT_STATUS = {408, 429, 500, 502, 503, 504}
 
 
 @asynccontextmanager
-async def _translated(name: str) -> AsyncGenerator[None]:
-    """Turn the client's errors about the blob `name` into the app's own."""
+async def _translated() -> AsyncGenerator[None]:
+    """Turn the client's errors into the app's own."""
     try:
         yield
     except ClientAuthenticationError as error:

@@ -16,6 +16,8 @@ class Tally:
 
     files: int = 0
     bytes: int = 0
+    links: int = 0
+    directories: int = 0
     failed: int = 0
     vanished: int = 0
     skipped: int = 0
@@ -25,6 +27,8 @@ class Tally:
         return Tally(
             files=self.files + other.files,
             bytes=self.bytes + other.bytes,
+            links=self.links + other.links,
+            directories=self.directories + other.directories,
             failed=self.failed + other.failed,
             vanished=self.vanished + other.vanished,
             skipped=self.skipped + other.skipped,

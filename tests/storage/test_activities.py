@@ -5,6 +5,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,19 @@ import pytest
 from sitebackup import activities, blobname
 from sitebackup.engine import Engine
 from sitebackup.errors import FatalError, StorageUnavailableError
-from sitebackup.filetree import File
+from sitebackup.filetree import Item
 from sitebackup.plan import MAX_FILES
-from sitebackup.runs import Outcome
 from sitebackup.storage import Properties
 from tests.storage.conftest import an_engine
 from tests.support.memory import MemoryContainer
 
 
-def make(root: Path, count: int, size: int = 1) -> set[File]:
+def make(root: Path, count: int, size: int = 1) -> set[Item]:
     for number in range(count):
         path = root / f"d{number % 7}" / f"f{number}"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x" * size)
-    return {File(f"d{number % 7}/f{number}", size) for number in range(count)}
+    return {Item(f"d{number % 7}/f{number}", "file", size) for number in range(count)}
 
 
 async def list_all(engine: Engine, root: Path) -> list[dict[str, Any]]:
@@ -42,12 +42,12 @@ async def list_all(engine: Engine, root: Path) -> list[dict[str, Any]]:
     return answers
 
 
-async def files_in(engine: Engine, answers: list[dict[str, Any]]) -> list[list[File]]:
+async def files_in(engine: Engine, answers: list[dict[str, Any]]) -> list[list[Item]]:
     """Return the copy tasks of the plans in `answers`."""
     return [
         (await engine.runs.read_task("run", plan, task))[1]
         for answer in answers
-        for plan, tasks in answer["plans"]
+        for plan, tasks, _ in answer["plans"]
         for task in range(tasks)
     ]
 
@@ -84,15 +84,14 @@ async def test_listing_the_same_twice_at_the_same_time_writes_two_plans(
 
 
 async def test_no_file_name_is_in_what_the_activities_return(engine: Engine, tmp_path: Path) -> None:
-    make(tmp_path, 3)
-    (tmp_path / "d0" / "f0").chmod(0)
-    answers = await list_all(engine, tmp_path)
-    ((plan, tasks),) = answers[0]["plans"]
-    copies = [
-        await activities.copy_file_to_blob({"run": "run", "plan": plan, "task": task}, engine)
-        for task in range(tasks)
-    ]
-    assert "d0" not in json.dumps([answers, copies])
+    (tmp_path / "name below the root").write_bytes(b"x")
+    (tmp_path / "name of a link").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "name of a fifo")
+    (answer,) = await list_all(engine, tmp_path)
+    ((plan, tasks, _),) = answer["plans"]
+    requests = [{"run": "run", "plan": plan, "task": task} for task in range(tasks)]
+    answers = [answer, *[await activities.copy_file_to_blob(request, engine) for request in requests]]
+    assert "name" not in json.dumps(answers)
 
 
 async def test_a_copy_task_records_the_outcome_of_each_file(
@@ -100,7 +99,7 @@ async def test_a_copy_task_records_the_outcome_of_each_file(
 ) -> None:
     make(tmp_path, 300)
     (answer,) = await list_all(engine, tmp_path)
-    ((plan, _),) = answer["plans"]
+    ((plan, *_),) = answer["plans"]
     first, second, third, *others = [file.path for file in (await files_in(engine, [answer]))[0]]
     (tmp_path / first).unlink()
     (tmp_path / second).unlink()
@@ -110,25 +109,30 @@ async def test_a_copy_task_records_the_outcome_of_each_file(
     assert tally == {"files": len(others) + 1, "bytes": len(others) + 6, "failed": 1, "vanished": 1}
     assert set(backups.blobs) == {blobname.encode(f"{tmp_path}/{path}") for path in [third, *others]}
 
-    data, properties = runs.blobs[f"run/outcomes/{plan}-0.ndjson"]
-    assert properties.metadata == {"failed": "1"}
-    outcomes = {row["path"]: row for row in map(json.loads, data.splitlines())}
-    assert outcomes[first] == {
+    outcomes = [json.loads(line) for line in runs.blobs[f"run/outcomes/{plan}-0.ndjson"][0].splitlines()]
+    assert [row["path"] for row in outcomes] == sorted([first, second, third, *others])
+    by_path = {row["path"]: row for row in outcomes}
+    assert by_path[first] == {
         "path": first,
         "outcome": "vanished",
         "size": 0,
         "reason": "vanished since it was listed",
     }
-    assert outcomes[second]["outcome"] == "failed"
-    assert outcomes[third] == {
+    assert by_path[second]["outcome"] == "failed"
+    assert by_path[second]["reason"] == "is a symbolic link now"
+    copied = by_path[third]
+    status = (tmp_path / third).stat()
+    assert re.fullmatch(r'".+"', copied.pop("etag"))
+    assert copied.pop("mtime").endswith(f".{status.st_mtime_ns % 10**9:09d}Z")
+    assert copied == {
         "path": third,
         "outcome": "copied",
+        "kind": "file",
         "size": 6,
+        "mode": f"{status.st_mode:o}",
+        "blob": f"{tmp_path}/{third}"[1:],
         "md5": hashlib.md5(b"longer", usedforsecurity=False).hexdigest(),
     }
-    assert [outcome async for outcome in engine.runs.failures("run", [plan])] == [
-        Outcome(second, "failed", reason="is a symbolic link now")
-    ]
 
 
 async def test_copying_a_task_again_replaces_its_outcomes(
@@ -136,7 +140,7 @@ async def test_copying_a_task_again_replaces_its_outcomes(
 ) -> None:
     make(tmp_path, 1)
     (answer,) = await list_all(engine, tmp_path)
-    ((plan, _),) = answer["plans"]
+    ((plan, *_),) = answer["plans"]
     request = {"run": "run", "plan": plan, "task": 0}
     (tmp_path / "d0" / "f0").rename(tmp_path / "aside")
     assert await activities.copy_file_to_blob(request, engine) == {"vanished": 1}
@@ -147,12 +151,12 @@ async def test_copying_a_task_again_replaces_its_outcomes(
 
 async def test_storage_that_fails_is_raised_for_the_retry_policy(engine: Engine, tmp_path: Path) -> None:
     class Down(MemoryContainer):
-        async def put(self, name: str, data: bytes, properties: Properties) -> None:
+        async def put(self, name: str, data: bytes, properties: Properties) -> str:
             raise StorageUnavailableError("down")
 
     make(tmp_path, 300)
     (answer,) = await list_all(engine, tmp_path)
-    ((plan, _),) = answer["plans"]
+    ((plan, *_),) = answer["plans"]
     runs = engine.runs
     async with an_engine(Down(), MemoryContainer(), tmp_path) as broken:
         broken.runs = runs
@@ -162,37 +166,29 @@ async def test_storage_that_fails_is_raised_for_the_retry_policy(engine: Engine,
             )
 
 
-async def test_an_unreadable_directory_is_a_failure_that_the_report_names(
+async def test_an_entry_that_the_listing_cannot_save_is_an_outcome_of_the_listing(
     engine: Engine, runs: MemoryContainer, tmp_path: Path
 ) -> None:
     make(tmp_path, 3)
-    await leave(runs, "d0", "gone")
+    os.mkfifo(tmp_path / "fifo")
+    await leave(runs, "d0", "gone", "")
     request = {"run": "run", "request": str(tmp_path), "left": [["p", 0]]}
     answer = await activities.get_file_list(request, engine)
     assert isinstance(answer, dict)
-    assert answer.items() >= {"failed": 1, "files": 1}.items()
-    report = await activities.report_failures(
-        {"run": "run", "plans": [plan for plan, _ in answer["plans"]]}, engine
-    )
-    assert report == {"named": ["gone: No such file or directory"]}
+    assert answer.items() >= {"vanished": 1, "skipped": 1}.items()
+    ((plan, _, odd),) = answer["plans"]
+    assert odd
+    outcomes = runs.blobs[f"run/outcomes/{plan}-listing.ndjson"][0].splitlines()
+    assert [json.loads(line) for line in outcomes] == [
+        {"path": "fifo", "outcome": "skipped", "size": 0, "reason": "fifo"},
+        {"path": "gone", "outcome": "vanished", "size": 0, "reason": "vanished while the tree was listed"},
+    ]
 
 
 async def leave(runs: MemoryContainer, *directories: str) -> None:
     """Leave `directories` to list as part 0 of the plan "p"."""
     lines = b"".join(json.dumps(directory).encode() + b"\n" for directory in directories)
     await runs.put("run/plans/p.left-0.ndjson", lines, Properties())
-
-
-async def test_the_report_names_ten_failures_and_reads_no_more(engine: Engine) -> None:
-    for task in range(5):
-        await engine.runs.write_outcomes(
-            "run", "p", task, [Outcome(f"f{task}{n}", "failed", reason="no") for n in range(4)]
-        )
-    await engine.runs.write_outcomes(
-        "run", "other", 0, [Outcome("x", "failed", reason="an attempt that lost")]
-    )
-    report = await activities.report_failures({"run": "run", "plans": ["p"]}, engine)
-    assert report["named"] == [f"f{task}{n}: no" for task in range(3) for n in range(4)][:10]
 
 
 async def test_a_bare_directory_gives_the_list_of_its_files(engine: Engine, tmp_path: Path) -> None:

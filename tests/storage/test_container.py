@@ -18,9 +18,12 @@ async def names_in(container: Container, prefix: str = "") -> list[str]:
 
 
 async def test_a_blob_comes_back_as_it_was_put_and_the_container_is_made_for_it(container: Container) -> None:
-    await container.put("a/b c/ü🎉.txt", b"hello", Properties(md5(b"hello"), {"failed": "3"}))
+    properties = Properties(md5(b"hello"), "text/plain", {"mode": "644"})
+    assert await container.put("a/b c/ü🎉.txt", b"hello", properties)
     assert await container.get("a/b c/ü🎉.txt") == b"hello"
-    assert [blob async for blob in container.list("")] == [Blob("a/b c/ü🎉.txt", 5, {"failed": "3"})]
+    expected = Blob("a/b c/ü🎉.txt", 5, md5(b"hello"))
+    assert await container.find("a/b c/ü🎉.txt") == expected
+    assert [blob async for blob in container.list("")] == [expected]
 
 
 async def test_an_empty_blob_is_a_blob(container: Container) -> None:
@@ -29,18 +32,19 @@ async def test_an_empty_blob_is_a_blob(container: Container) -> None:
 
 
 async def test_putting_again_overwrites(container: Container) -> None:
-    await container.put("a", b"first and longer", Properties(metadata={"x": "1"}))
-    await container.put("a", b"second", Properties())
+    first = await container.put("a", b"first and longer", Properties(md5(b"first and longer")))
+    second = await container.put("a", b"second", Properties(md5(b"second")))
+    assert first != second
     assert await container.get("a") == b"second"
-    assert [blob async for blob in container.list("a")] == [Blob("a", 6, {})]
+    assert [blob async for blob in container.list("a")] == [Blob("a", 6, md5(b"second"))]
 
 
 async def test_blocks_become_a_blob_in_the_order_of_the_commit(container: Container) -> None:
     for block_id, data in (("b1", b"one "), ("b0", b"zero "), ("b2", b"two")):
         await container.stage("blob", block_id, data, md5(data))
-    await container.commit("blob", ["b0", "b1", "b2"], Properties(md5(b"zero one two"), {"k": "v"}))
+    assert await container.commit("blob", ["b0", "b1", "b2"], Properties(md5(b"zero one two")))
     assert await container.get("blob") == b"zero one two"
-    assert [blob async for blob in container.list("")] == [Blob("blob", 12, {"k": "v"})]
+    assert [blob async for blob in container.list("")] == [Blob("blob", 12, md5(b"zero one two"))]
 
 
 async def test_staged_blocks_alone_are_no_blob(container: Container) -> None:
@@ -81,6 +85,12 @@ async def test_a_missing_blob_is_an_error(container: Container) -> None:
     await container.put("other", b"", Properties())
     with pytest.raises(FatalError, match="BlobNotFound"):
         await container.get("missing")
+    assert await container.find("missing") is None
+
+
+async def test_a_container_that_does_not_exist_has_no_blobs(container: Container) -> None:
+    assert await names_in(container) == []
+    assert await container.find("any") is None
 
 
 async def test_a_listing_is_sorted_and_stops_at_its_prefix(container: Container) -> None:

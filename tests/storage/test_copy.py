@@ -12,9 +12,11 @@ from azure.storage.blob import BlobClient
 
 from localstack.azurite import Azurite
 from sitebackup import copy as copying
-from sitebackup.copy import BLOCK, SINGLE_PUT, FileCopier
+from sitebackup.copy import SINGLE_PUT, Copier
 from sitebackup.errors import BlobRefusedError, SourceError, StorageUnavailableError, VanishedError
+from sitebackup.filetree import Item
 from sitebackup.limits import ByteBudget
+from sitebackup.source import BLOCK, Place
 from sitebackup.storage import Container, Properties, Storage
 from tests.support.memory import MemoryContainer
 
@@ -28,12 +30,18 @@ async def readers() -> AsyncGenerator[ThreadPoolExecutor]:
 
 
 @pytest.fixture
-def copier(container: Container, readers: ThreadPoolExecutor) -> FileCopier:
-    return FileCopier(container, ByteBudget(MEMORY), readers)
+def copier(container: Container, readers: ThreadPoolExecutor) -> Copier:
+    return Copier(container, ByteBudget(MEMORY), readers)
 
 
 def noise(size: int) -> bytes:
     return os.urandom(min(size, 65_536)) * (size // 65_536 + 1)
+
+
+async def copy(copier: Copier, path: Path, size: int) -> copying.Copied:
+    """Copy the file at `path` as an item of the directory that it is in."""
+    place = Place(str(path.parent), os.path.realpath(path.parent))
+    return await copier.copy(place, Item(path.name, "file", size))
 
 
 def name_of(path: Path) -> str:
@@ -42,16 +50,16 @@ def name_of(path: Path) -> str:
 
 @pytest.mark.parametrize("size", [0, 1, SINGLE_PUT, SINGLE_PUT + 1, 3 * BLOCK, 5 * BLOCK + 17])
 async def test_a_file_of_any_size_arrives_whole(
-    copier: FileCopier, container: Container, tmp_path: Path, size: int
+    copier: Copier, container: Container, tmp_path: Path, size: int
 ) -> None:
     path = tmp_path / "file"
     data = noise(size)[:size]
     path.write_bytes(data)
-    copied = await copier.copy(str(path), size)
+    copied = await copy(copier, path, size)
     assert await container.get(name_of(path)) == data
     assert copied.size == size
     assert copied.md5 == hashlib.md5(data, usedforsecurity=False).digest()
-    assert copied.mtime_ns == path.stat().st_mtime_ns
+    assert copied.attributes.mtime_ns == path.stat().st_mtime_ns
 
 
 @pytest.mark.parametrize("size", [5, SINGLE_PUT + 5])
@@ -60,7 +68,7 @@ async def test_the_blob_carries_the_md5_of_the_file(
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(noise(size)[:size])
-    await FileCopier(storage.container("md5"), ByteBudget(MEMORY), readers).copy(str(path), size)
+    await copy(Copier(storage.container("md5"), ByteBudget(MEMORY), readers), path, size)
     connection = azurite.connection_string
     with BlobClient.from_connection_string(connection, "md5", name_of(path)) as blob:
         expected = hashlib.md5(path.read_bytes(), usedforsecurity=False).digest()
@@ -69,23 +77,21 @@ async def test_the_blob_carries_the_md5_of_the_file(
 
 @pytest.mark.parametrize(("listed", "now"), [(1, SINGLE_PUT + 1), (SINGLE_PUT + 1, 1)])
 async def test_a_file_of_another_size_than_listed_is_copied_as_it_is_now(
-    copier: FileCopier, container: Container, tmp_path: Path, listed: int, now: int
+    copier: Copier, container: Container, tmp_path: Path, listed: int, now: int
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(noise(now)[:now])
-    assert (await copier.copy(str(path), listed)).size == now
+    assert (await copy(copier, path, listed)).size == now
     assert await container.get(name_of(path)) == path.read_bytes()
 
 
 async def test_two_copies_of_a_large_file_at_once_leave_one_of_its_versions_whole(
-    copier: FileCopier, container: Container, tmp_path: Path
+    copier: Copier, container: Container, tmp_path: Path
 ) -> None:
     path = tmp_path / "file"
     data = noise(4 * BLOCK)
     path.write_bytes(data)
-    done = await asyncio.gather(
-        *(copier.copy(str(path), len(data)) for _ in range(3)), return_exceptions=True
-    )
+    done = await asyncio.gather(*(copy(copier, path, len(data)) for _ in range(3)), return_exceptions=True)
     assert any(not isinstance(result, BaseException) for result in done)
     assert all(isinstance(result, StorageUnavailableError | copying.Copied) for result in done)
     assert await container.get(name_of(path)) == data
@@ -115,7 +121,7 @@ async def test_a_file_that_changes_once_while_it_is_read_is_read_again(
             path.write_bytes(data)
 
     container = TouchedWhileRead(change_once)
-    await FileCopier(container, ByteBudget(BLOCK), readers).copy(str(path), 12 * BLOCK)
+    await copy(Copier(container, ByteBudget(BLOCK), readers), path, 12 * BLOCK)
     assert await container.get(name_of(path)) == path.read_bytes()
 
 
@@ -131,35 +137,35 @@ async def test_a_file_that_never_stops_changing_fails_and_leaves_no_blob(
 
     container = TouchedWhileRead(grow)
     with pytest.raises(SourceError, match="changed while being read, 3 times"):
-        await FileCopier(container, ByteBudget(BLOCK), readers).copy(str(path), 4 * BLOCK)
+        await copy(Copier(container, ByteBudget(BLOCK), readers), path, 4 * BLOCK)
     assert container.blobs == {}
 
 
 @pytest.mark.parametrize("size", [1, SINGLE_PUT + 1])
-async def test_a_file_that_is_gone_has_vanished(copier: FileCopier, tmp_path: Path, size: int) -> None:
+async def test_a_file_that_is_gone_has_vanished(copier: Copier, tmp_path: Path, size: int) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "gone", tmp_path / "file" / "gone"):
         with pytest.raises(VanishedError, match="vanished since it was listed"):
-            await copier.copy(str(path), size)
+            await copy(copier, path, size)
 
 
-async def test_what_took_a_files_place_is_not_opened_as_a_file(copier: FileCopier, tmp_path: Path) -> None:
+async def test_what_took_a_files_place_is_not_opened_as_a_file(copier: Copier, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/etc/passwd")
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "directory").mkdir()
     for name, reason in (("link", "symbolic link"), ("fifo", "fifo"), ("directory", "directory")):
         with pytest.raises(SourceError, match=f"is a {reason} now"):
-            await asyncio.wait_for(copier.copy(str(tmp_path / name), 1), 5)
+            await asyncio.wait_for(copy(copier, tmp_path / name, 1), 5)
 
 
-async def test_a_name_that_storage_cannot_hold_is_the_files_own_failure(copier: FileCopier) -> None:
+async def test_a_name_that_storage_cannot_hold_is_the_files_own_failure(copier: Copier) -> None:
     with pytest.raises(BlobRefusedError, match="longer than 1024"):
-        await copier.copy("/" + "long/" * 250, 1)
+        await copier.copy(Place("/" + "long/" * 250, "/"), Item("f"))
 
 
 async def test_memory_is_given_back_when_storage_fails(readers: ThreadPoolExecutor, tmp_path: Path) -> None:
     class Down(MemoryContainer):
-        async def put(self, name: str, data: bytes, properties: Properties) -> None:
+        async def put(self, name: str, data: bytes, properties: Properties) -> str:
             raise StorageUnavailableError("down")
 
         async def stage(self, name: str, block_id: str, data: bytes, md5: bytes) -> None:
@@ -167,10 +173,10 @@ async def test_memory_is_given_back_when_storage_fails(readers: ThreadPoolExecut
             raise StorageUnavailableError("down")
 
     memory = ByteBudget(MEMORY)
-    copier = FileCopier(Down(), memory, readers)
+    copier = Copier(Down(), memory, readers)
     path = tmp_path / "file"
     for size in (10, 20 * BLOCK):
         path.write_bytes(noise(size))
         with pytest.raises(StorageUnavailableError):
-            await copier.copy(str(path), size)
+            await copy(copier, path, size)
     assert await asyncio.wait_for(memory.acquire(MEMORY), 1) == MEMORY

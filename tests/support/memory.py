@@ -13,34 +13,46 @@ class MemoryContainer:
     def __init__(self) -> None:
         self.blobs: dict[str, tuple[bytes, Properties]] = {}
         self._blocks: dict[tuple[str, str], bytes] = {}
+        self._writes = 0
 
-    async def put(self, name: str, data: bytes, properties: Properties) -> None:
+    async def put(self, name: str, data: bytes, properties: Properties) -> str:
         if properties.md5 is not None:
             _verify(data, properties.md5)
         self.blobs[name] = (data, properties)
+        return self._new_etag()
 
     async def stage(self, name: str, block_id: str, data: bytes, md5: bytes) -> None:
         _verify(data, md5)
         self._blocks[name, block_id] = data
 
-    async def commit(self, name: str, block_ids: Sequence[str], properties: Properties) -> None:
+    async def commit(self, name: str, block_ids: Sequence[str], properties: Properties) -> str:
         try:
             data = b"".join(self._blocks[name, block_id] for block_id in block_ids)
         except KeyError as error:
             raise StorageUnavailableError("InvalidBlockList") from error
         self._blocks = {key: block for key, block in self._blocks.items() if key[0] != name}
         self.blobs[name] = (data, properties)
+        return self._new_etag()
 
     async def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         if name not in self.blobs:
             raise FatalError("BlobNotFound")
         return self.blobs[name][0][offset : None if length is None else offset + length]
 
+    async def find(self, name: str) -> Blob | None:
+        if name not in self.blobs:
+            return None
+        data, properties = self.blobs[name]
+        return Blob(name, len(data), properties.md5)
+
     async def list(self, prefix: str) -> AsyncIterator[Blob]:
         for name in sorted(self.blobs):
-            if name.startswith(prefix):
-                data, properties = self.blobs[name]
-                yield Blob(name, len(data), properties.metadata)
+            if name.startswith(prefix) and (blob := await self.find(name)) is not None:
+                yield blob
+
+    def _new_etag(self) -> str:
+        self._writes += 1
+        return f'"{self._writes}"'
 
 
 def _verify(data: bytes, md5: bytes) -> None:

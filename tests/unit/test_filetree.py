@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sitebackup.filetree import Entry, File, Left, Skipped, Unreadable, walk
+from sitebackup.filetree import Entry, Item, Left, Odd, walk
+from sitebackup.selection import Selection, patterns
 
 
 @pytest.fixture
@@ -18,9 +19,11 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def files_of(root: Path) -> set[File]:
+def files_of(root: Path) -> set[Item]:
     return {
-        File(os.path.relpath(path, root), path.stat().st_size) for path in root.rglob("*") if path.is_file()
+        Item(os.path.relpath(path, root), "file", path.stat().st_size)
+        for path in root.rglob("*")
+        if path.is_file()
     }
 
 
@@ -51,30 +54,90 @@ def test_a_directory_that_was_entered_is_finished_beyond_the_budget(tmp_path: Pa
     assert len(list(walk(str(tmp_path), [""], 3))) == 50
 
 
-def test_links_and_special_files_are_named_and_not_followed(tmp_path: Path) -> None:
-    (tmp_path / "real").mkdir()
+def test_links_empty_directories_and_special_files_are_named_and_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "real" / "empty").mkdir(parents=True)
     (tmp_path / "real" / "file").touch()
     (tmp_path / "link").symlink_to("real")
     (tmp_path / "dangling").symlink_to("nowhere")
-    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "only" / "fifo").parent.mkdir()
+    os.mkfifo(tmp_path / "only" / "fifo")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "socket"))
         found = set(walk(str(tmp_path), [""]))
     assert found == {
-        File("real/file", 0),
-        Skipped("link", "symbolic link"),
-        Skipped("dangling", "symbolic link"),
-        Skipped("fifo", "fifo"),
-        Skipped("socket", "socket"),
+        Item("real/file"),
+        Item("real/empty", "directory"),
+        Item("link", "link"),
+        Item("dangling", "link"),
+        Item("only", "directory"),
+        Odd("only/fifo", "skipped", "fifo"),
+        Odd("socket", "skipped", "socket"),
     }
 
 
-def test_a_directory_that_cannot_be_entered_is_an_entry_and_not_the_end(tmp_path: Path) -> None:
+def test_an_empty_root_has_no_entries(tmp_path: Path) -> None:
+    assert list(walk(str(tmp_path), [""])) == []
+
+
+def test_a_directory_that_went_away_is_an_entry_and_not_the_end(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     found = set(walk(str(tmp_path), ["", "missing"]))
-    assert found == {File("file", 0), Unreadable("missing", "No such file or directory")}
+    assert found == {Item("file"), Odd("missing", "vanished", "vanished while the tree was listed")}
 
 
 def test_names_that_are_not_text_are_found(tmp_path: Path) -> None:
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\n")).touch()
-    assert list(walk(str(tmp_path), [""])) == [File("\udcff\n", 0)]
+    assert list(walk(str(tmp_path), [""])) == [Item("\udcff\n")]
+
+
+def test_pseudo_file_systems_are_never_entered() -> None:
+    found = [entry for entry in walk("/", [""], budget=1) if isinstance(entry, Odd)]
+    assert Odd("proc", "skipped", "pseudo file system") in found
+
+
+def test_another_file_system_is_not_entered_when_that_is_asked_for(tree: Path) -> None:
+    selection = Selection(device=tree.stat().st_dev + 1)
+    assert list(walk(str(tree), [""], selection=selection)) == [
+        Odd(f"d{number}", "skipped", "another file system") for number in order(tree)
+    ]
+
+
+def order(tree: Path) -> list[int]:
+    return [int(entry.name[1:]) for entry in os.scandir(tree)]
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "taken"),
+    [
+        ([], ["*.log"], {"a.txt", "logs/c.txt", "keep/d.txt"}),
+        ([], ["/logs/"], {"a.txt", "b.log", "keep/d.txt"}),
+        ([], ["*.log", "!b.log"], {"a.txt", "b.log", "logs/c.txt", "keep/d.txt"}),
+        (["*.txt"], [], {"a.txt", "logs/c.txt", "keep/d.txt"}),
+        (["*.txt"], ["keep/"], {"a.txt", "logs/c.txt"}),
+        ([], ["*"], set[str]()),
+    ],
+)
+def test_patterns_select_as_gitignore_does(
+    tmp_path: Path, include: list[str], exclude: list[str], taken: set[str]
+) -> None:
+    for name in ("a.txt", "b.log", "logs/c.txt", "logs/x.log", "keep/d.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    selection = Selection(patterns(include), patterns(exclude))
+    found = walk(str(tmp_path), [""], selection=selection)
+    assert {entry.path for entry in found if isinstance(entry, Item) and entry.kind == "file"} == taken
+
+
+def test_an_excluded_directory_is_not_even_opened(tmp_path: Path) -> None:
+    (tmp_path / "excluded").mkdir()
+    (tmp_path / "excluded").chmod(0)
+    try:
+        assert list(walk(str(tmp_path), [""], selection=Selection(exclude=patterns(["excluded"])))) == []
+    finally:
+        (tmp_path / "excluded").chmod(0o700)
+
+
+@pytest.mark.parametrize("pattern", ["!", "[z-a]", "\\"])
+def test_a_pattern_that_cannot_be_read_is_an_error(pattern: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        patterns([pattern])

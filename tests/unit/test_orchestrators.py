@@ -5,11 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from sitebackup import names, orchestrators
-from sitebackup.orchestrators import deal, split
+from sitebackup import names
+from sitebackup.orchestrators import WAITS
 from sitebackup.registry import ORCHESTRATORS
 from tests.support.hub import Activity, Hub, Instance
 
@@ -21,7 +19,7 @@ def listing(plan: str, tasks: int, left: int = 0, **tally: Any) -> dict[str, Any
     return {
         "files": tasks,
         "bytes": 10 * tasks,
-        "plans": [[plan, tasks]],
+        "plans": [[plan, tasks, False]],
         "left": [[plan, part] for part in range(left)],
         **tally,
     }
@@ -31,9 +29,31 @@ def copied(_: Any) -> dict[str, Any]:
     return {"files": 1, "bytes": 10}
 
 
+FINDINGS: dict[str, Any] = {
+    "checked": 1,
+    "bytes": 10,
+    "missing": 0,
+    "changed": 0,
+    "extra": 0,
+    "named": [],
+    "size": 1_000,
+}
+GOOD_END: dict[str, Activity] = {
+    names.WRITE_MANIFEST: lambda _: {"named": []},
+    names.VERIFY_MANIFEST: lambda _: dict(FINDINGS),
+}
+
+
 def flat(tasks: int) -> dict[str, Activity]:
-    """A tree that one listing finds whole."""
-    return {names.GET_FILE_LIST: lambda _: listing("p", tasks), names.COPY_FILE_TO_BLOB: copied}
+    """A tree that one listing finds whole, and that is saved."""
+    return {names.GET_FILE_LIST: lambda _: listing("p", tasks), names.COPY_FILE_TO_BLOB: copied, **GOOD_END}
+
+
+def status_of(phase: str, files: dict[str, int], done: int, **more: Any) -> dict[str, Any]:
+    """A custom status; files are 10 bytes each."""
+    counts = {"total": 0, "done": 0, "failed": 0, "vanished": 0, "skipped": 0} | files
+    sizes = {"total": 10 * counts["total"], "done": 10 * done}
+    return {"phase": phase, "files": counts, "bytes": sizes, "links": 0, "emptyDirectories": 0} | more
 
 
 def backup(activities: Mapping[str, Activity], seed: int = 0) -> tuple[Hub, Instance]:
@@ -59,16 +79,10 @@ def test_progress_is_reported_in_steps_of_5_percent_or_less() -> None:
     _, run = backup(flat(256))
     done = [status["files"]["done"] for status in run.statuses if status["phase"] == "copying"]
     assert max(after - before for before, after in itertools.pairwise(done)) <= 256 * 0.055
-    assert run.statuses[0] == {
-        "phase": "listing",
-        "files": {"total": 0, "done": 0, "failed": 0, "vanished": 0, "skipped": 0},
-        "bytes": {"total": 0, "done": 0},
-    }
-    assert run.statuses[-1] == {
-        "phase": "done",
-        "files": {"total": 256, "done": 256, "failed": 0, "vanished": 0, "skipped": 0},
-        "bytes": {"total": 2_560, "done": 2_560},
-    }
+    assert run.statuses[0] == status_of("listing", {}, 0)
+    assert run.statuses[-1] == status_of(
+        "done", {"total": 256, "done": 256}, 256, manifest="backup-runs/run/manifest.ndjson"
+    )
 
 
 def test_listing_goes_on_in_rounds_and_then_in_sub_orchestrations_until_nothing_is_left() -> None:
@@ -80,7 +94,7 @@ def test_listing_goes_on_in_rounds_and_then_in_sub_orchestrations_until_nothing_
         plan = "x" * (depth + 1) + str(len(asked))
         return listing(plan, 1, left=3 if depth < 4 else 0)
 
-    hub, run = backup({names.GET_FILE_LIST: get_file_list, names.COPY_FILE_TO_BLOB: copied})
+    hub, run = backup({**flat(0), names.GET_FILE_LIST: get_file_list})
     parts = [tuple(part) for left in asked for part in left]
     assert asked[0] == []
     assert len(parts) == len(set(parts)) == 3 + 9 + 27 + 81
@@ -94,12 +108,23 @@ def test_failed_files_do_not_stop_the_others_and_the_run_ends_failed_naming_them
         return {"failed": 1} if request["task"] % 10 == 0 else copied(request)
 
     report = {"named": [f"f{n}: Permission denied" for n in range(10)]}
-    _, run = backup({**flat(120), names.COPY_FILE_TO_BLOB: copy, names.REPORT_FAILURES: lambda _: report})
+    activities: dict[str, Activity] = {
+        **flat(120),
+        names.COPY_FILE_TO_BLOB: copy,
+        names.WRITE_MANIFEST: lambda _: report,
+    }
+    _, run = backup(activities)
     assert run.failure == (
-        f"12 of 120 files were not backed up: {'; '.join(report['named'])}; and 2 more. "
-        "All outcomes: container backup-runs, run/outcomes/."
+        f"12 of 120 entries were not backed up: {'; '.join(report['named'])}; and 2 more. "
+        "All outcomes: backup-runs/run/manifest.ndjson."
     )
-    assert run.statuses[-1]["files"] == {"total": 120, "done": 108, "failed": 12, "vanished": 0, "skipped": 0}
+    assert run.statuses[-1] == status_of(
+        "done", {"total": 120, "done": 108, "failed": 12}, 108, manifest="backup-runs/run/manifest.ndjson"
+    )
+
+    partial = Hub(activities).run(names.BACKUP_SITE_CONTENT, {"rootDirectory": "/site", "allowPartial": True})
+    assert (partial.failure, partial.output) == (None, 1_080)
+    assert partial.statuses[-1]["files"]["failed"] == 12
 
 
 def test_a_vanished_file_is_counted_and_is_no_failure() -> None:
@@ -121,46 +146,131 @@ def test_a_permanent_error_ends_the_run_without_a_retry() -> None:
     assert len(calls) == 1
 
 
-def test_an_activity_that_raises_is_retried_and_the_others_are_waited_for() -> None:
+def test_what_fails_for_a_while_is_done_again_until_it_is_done_and_nothing_else_is() -> None:
     calls: dict[int, int] = {}
 
     def copy(request: dict[str, Any]) -> dict[str, Any]:
         task = request["task"]
         calls[task] = calls.get(task, 0) + 1
-        if task == 7 or (task == 8 and calls[task] < 3):
+        if task in (7, 150) and calls[task] < 5:
             raise RuntimeError("storage is down")
         return copied(request)
 
-    hub, run = backup({**flat(20), names.COPY_FILE_TO_BLOB: copy})
-    assert run.failure is not None
-    assert "storage is down" in run.failure
-    assert calls == {task: {7: 8, 8: 3}.get(task, 1) for task in range(20)}
-    assert run.statuses[-1]["files"]["done"] == 19
+    hub, run = backup({**flat(200), names.COPY_FILE_TO_BLOB: copy})
+    assert run.output == 2_000
+    assert calls == {task: 5 if task in (7, 150) else 1 for task in range(200)}
+    waiting = [status["waitingFor"] for status in run.statuses if "waitingFor" in status]
+    assert waiting
+    assert all("storage is down" in text for text in waiting)
+    assert "waitingFor" not in run.statuses[-1]
     assert max(len(instance.history) for instance in hub.instances) <= MOST_EVENTS
+
+
+@pytest.mark.parametrize(
+    "broken", [names.GET_FILE_LIST, names.COPY_FILE_TO_BLOB, names.WRITE_MANIFEST, names.VERIFY_MANIFEST]
+)
+def test_what_fails_for_too_long_ends_the_run_with_its_cause(broken: str) -> None:
+    calls = 0
+
+    def fail(_: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        raise RuntimeError("storage is down")
+
+    _, run = backup({**flat(1), broken: fail})
+    assert run.failure is not None
+    assert run.failure.startswith("Gave up after waiting 465 seconds in all: ")
+    assert run.failure.endswith("storage is down")
+    assert calls == 2 * (len(WAITS) + 1)
+
+
+def test_a_listing_that_fails_for_a_while_loses_no_part_of_the_tree() -> None:
+    asked: list[Any] = []
+
+    def get_file_list(request: dict[str, Any]) -> dict[str, Any]:
+        left = request["left"]
+        asked.append(left)
+        if asked.count(left) < 4:
+            raise RuntimeError("storage is down")
+        depth = left[0][0].count("x") if left else 0
+        return listing("x" * (depth + 1) + str(len(asked)), 1, left=2 if depth < 3 else 0)
+
+    _, run = backup({**flat(0), names.GET_FILE_LIST: get_file_list})
+    assert run.failure is None
+    assert run.output == 10 * (1 + 2 + 4 + 8)
+
+
+def test_a_container_that_is_not_what_the_manifest_says_fails_the_run() -> None:
+    found = FINDINGS | {
+        "checked": 9,
+        "missing": 1,
+        "changed": 1,
+        "named": ["a is missing", "b has another MD5"],
+    }
+    _, run = backup({**flat(9), names.VERIFY_MANIFEST: lambda _: dict(found)})
+    assert run.failure == "2 of 9 blobs are not what was saved: a is missing; b has another MD5."
+
+
+def verify(activities: Mapping[str, Activity], request: Any) -> tuple[Hub, Instance]:
+    hub = Hub({**GOOD_END, **activities}, keep_turns=False)
+    return hub, hub.run(names.VERIFY_BACKUP, request)
+
+
+def test_a_verification_answers_with_what_it_found() -> None:
+    _, run = verify({}, "0123")
+    assert run.output == {key: value for key, value in FINDINGS.items() if key != "size"}
+
+
+@pytest.mark.parametrize("size", [1, 300_000, 100 * 256 * 1024, 100 * 256 * 1024 + 1, 400 * 256 * 1024])
+def test_a_deep_verification_reads_every_byte_of_the_manifest_once(size: int) -> None:
+    ranges: list[tuple[int, int]] = []
+
+    def read_back(request: dict[str, Any]) -> dict[str, Any]:
+        ranges.append((request["begin"], request["end"]))
+        return {"checked": 1, "bytes": 5}
+
+    activities: dict[str, Activity] = {
+        names.VERIFY_MANIFEST: lambda _: FINDINGS | {"size": size, "extra": 3},
+        names.VERIFY_BLOBS: read_back,
+    }
+    hub, run = verify(activities, {"instanceId": "0123", "deep": True})
+    ranges.sort()
+    assert [first for first, _ in ranges] == [0, *(last for _, last in ranges[:-1])]
+    assert ranges[-1][1] == size
+    assert run.output["checked"] == len(ranges)
+    assert (run.output["bytes"], run.output["extra"]) == (5 * len(ranges), 3)
+    assert max(len(instance.history) for instance in hub.instances) <= MOST_EVENTS
+
+
+def test_a_verification_that_finds_trouble_fails_and_names_it() -> None:
+    trouble: Activity = lambda _: {"checked": 5, "changed": 1, "named": ["a has another content"]}  # noqa: E731
+    _, run = verify({names.VERIFY_BLOBS: trouble}, {"instanceId": "0123", "deep": True})
+    assert run.failure == "1 of 5 blobs are not what was saved: a has another content."
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_replayed_from_any_point_of_its_history_each_orchestrator_makes_the_same_calls(seed: int) -> None:
-    plans = itertools.count()
+    plans, dice = itertools.count(), itertools.count(seed)
 
     def get_file_list(request: dict[str, Any]) -> dict[str, Any]:
         depth = request["left"][0][0].count("x") if request["left"] else 0
         return listing(f"{'x' * (depth + 1)}{next(plans)}", 8, left=3 if depth < 3 else 0, failed=1)
 
     def copy(request: dict[str, Any]) -> dict[str, Any]:
-        if (request["task"] * 7 + seed) % 13 == 0:
+        if next(dice) % 13 == 0:
             raise RuntimeError("not now")
         return copied(request)
 
-    hub = Hub(
-        {
-            names.GET_FILE_LIST: get_file_list,
-            names.COPY_FILE_TO_BLOB: copy,
-            names.REPORT_FAILURES: lambda _: {"named": ["a: b"]},
-        },
-        seed,
-    )
+    activities: dict[str, Activity] = {
+        names.GET_FILE_LIST: get_file_list,
+        names.COPY_FILE_TO_BLOB: copy,
+        names.VERIFY_BLOBS: lambda _: {"checked": 1},
+        **GOOD_END,
+    }
+    hub = Hub(activities, seed)
     hub.run(names.BACKUP_SITE_CONTENT, {"rootDirectory": "/site"})
+    hub.run(names.VERIFY_BACKUP, {"instanceId": "run", "deep": True}, "verification")
+    hub.run(names.VERIFY_CONTENTS, {"run": "run", "begin": 0, "end": 3_000_000}, "contents")
     assert {instance.name for instance in hub.instances} == set(ORCHESTRATORS)
     for instance in hub.instances:
         for turn in instance.turns:
@@ -184,29 +294,10 @@ def test_no_activity_is_called_without_a_retry_policy() -> None:
     activities = {
         names.GET_FILE_LIST: fail_once(listing("p", 3)),
         names.COPY_FILE_TO_BLOB: fail_once({"failed": 1}),
-        names.REPORT_FAILURES: fail_once({"named": ["a: b"]}),
+        names.WRITE_MANIFEST: fail_once({"named": ["a: b"]}),
+        names.VERIFY_MANIFEST: fail_once(dict(FINDINGS)),
     }
     _, run = backup(activities)
     assert run.failure is not None
-    assert run.failure.startswith("3 of 3 files were not backed up: a: b")
-
-
-@given(st.lists(st.integers()), st.integers(1, 40))
-def test_dealing_gives_every_item_to_one_hand_and_no_hand_is_empty(items: list[int], hands: int) -> None:
-    dealt = deal(items, hands)
-    assert sorted(item for hand in dealt for item in hand) == sorted(items)
-    assert len(dealt) <= hands
-    assert all(dealt)
-
-
-@given(st.lists(st.tuples(st.text(max_size=3), st.integers(0, 9), st.integers(0, 50))), st.integers(1, 40))
-def test_splitting_keeps_every_copy_task_in_order_and_fills_every_part_but_the_last(
-    shares: list[orchestrators.Share], size: int
-) -> None:
-    def tasks(part: list[orchestrators.Share]) -> list[tuple[str, int]]:
-        return [(plan, task) for plan, first, count in part for task in range(first, first + count)]
-
-    parts = split(shares, size)
-    assert [task for part in parts for task in tasks(part)] == tasks(shares)
-    assert all(len(tasks(part)) == size for part in parts[:-1])
-    assert all(0 < len(tasks(part)) <= size for part in parts[-1:])
+    assert run.failure.startswith("3 of 3 entries were not backed up: a: b")
+    assert not any("waitingFor" in status for status in run.statuses)

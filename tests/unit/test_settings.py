@@ -29,7 +29,7 @@ def test_settings_are_read_from_the_environment() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("BACKUP_CONCURRENCY", "0", "BACKUP_CONCURRENCY takes a whole number from 1 to 512, not '0'."),
+        ("BACKUP_CONCURRENCY", "0", "BACKUP_CONCURRENCY takes a whole number from 1 to 100, not '0'."),
         ("BACKUP_CONCURRENCY", "many", "not 'many'"),
         ("BACKUP_CONCURRENCY", "1.5", "not '1.5'"),
         ("BACKUP_CONCURRENCY", "٣", "not '٣'"),

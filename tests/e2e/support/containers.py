@@ -1,42 +1,47 @@
 """An independent look at what a backup left: it shares no code with the app.
 
 The app encodes paths as blob names. Here names are decoded instead, and compared as bytes: what comes out
-must be the tree, file by file, nothing more and nothing less.
+must be the tree, entry by entry, nothing more and nothing less.
 """
 
+import hashlib
+import io
 import os
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
-from azure.storage.blob import ContainerClient
+from azure.storage.blob import BlobProperties, ContainerClient
 
-from tests.e2e.support.trees import regular_files
+from tests.e2e.support.trees import saved_entries
 
 _AT_ONCE = 8
 _ESCAPE = re.compile(rb"%([0-9A-F]{2})")
 
 
 def assert_container_equals_tree(container: ContainerClient, root: Path) -> None:
-    """Fail unless the blobs below `root`'s own name are its regular files, byte for byte, and nothing else.
+    """Fail unless the blobs below `root`'s own name are what it holds, and nothing else.
 
-    Blobs of other trees may be in the container too.
+    Files and links are compared byte for byte, MD5 and metadata included; a directory has a blob if nothing
+    else is in it. Blobs of other trees may be in the container too.
     """
     below = os.fsencode(root).lstrip(b"/") + b"/"
-    blobs: dict[bytes, str] = {}
-    for name in container.list_blob_names():
-        path = _path_of(name)
+    blobs: dict[bytes, BlobProperties] = {}
+    for blob in container.list_blobs(include=["metadata"]):
+        path = _path_of(blob.name)
         if path.startswith(below):
-            assert path not in blobs, f"{name!r} and {blobs[path]!r} are the same file"
-            blobs[path] = name
-    files = {os.fsencode(path).lstrip(b"/"): path for path in regular_files(root)}
+            assert path not in blobs, f"{blob.name!r} and {blobs[path].name!r} are the same file"
+            blobs[path] = blob
+    entries = {os.fsencode(path).lstrip(b"/"): path for path in saved_entries(root)}
 
-    assert sorted(files.keys() - blobs.keys()) == [], "files without a blob"
-    assert sorted(blobs.keys() - files.keys()) == [], "blobs without a file"
+    assert sorted(entries.keys() - blobs.keys()) == [], "entries without a blob"
+    assert sorted(blobs.keys() - entries.keys()) == [], "blobs without an entry"
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        pairs = ((container, blobs[key], path) for key, path in files.items())
-        different = [name for name in pool.map(_difference, pairs) if name is not None]
-    assert different == [], "blobs with another content than their file"
+        pairs = [(container, blobs[key], path) for key, path in entries.items()]
+        different = [text for text in pool.map(_difference, pairs) if text is not None]
+    assert different == [], "blobs that are not their entry"
 
 
 def blob_content(container: ContainerClient, path: Path) -> bytes:
@@ -48,8 +53,32 @@ def _path_of(name: str) -> bytes:
     return _ESCAPE.sub(lambda match: bytes.fromhex(match[1].decode()), name.encode())
 
 
-def _difference(pair: tuple[ContainerClient, str, Path]) -> str | None:
-    container, name, path = pair
-    with path.open("rb") as file:
-        same = all(chunk == file.read(len(chunk)) for chunk in container.download_blob(name).chunks())
-        return None if same and not file.read(1) else name
+def _difference(pair: tuple[ContainerClient, BlobProperties, Path]) -> str | None:
+    container, blob, path = pair
+    status = path.lstat()
+    seconds, nanoseconds = divmod(status.st_mtime_ns, 10**9)
+    metadata = {
+        "mtime": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{nanoseconds:09d}Z",
+        "mode": oct(status.st_mode)[2:],
+        "uid": str(status.st_uid),
+        "gid": str(status.st_gid),
+    }
+    if path.is_symlink():
+        metadata["is_symlink"] = "true"
+        content: BinaryIO = io.BytesIO(os.fsencode(path.readlink()))
+    elif path.is_dir():
+        metadata["hdi_isfolder"] = "true"
+        content = io.BytesIO()
+    else:
+        content = path.open("rb")
+    digest = hashlib.md5(usedforsecurity=False)
+    with content:
+        for chunk in container.download_blob(blob.name).chunks():
+            digest.update(chunk)
+            if chunk != content.read(len(chunk)):
+                return f"{blob.name}: content"
+        if content.read(1):
+            return f"{blob.name}: too short"
+    if bytes(blob.content_settings.content_md5 or b"") != digest.digest():
+        return f"{blob.name}: MD5"
+    return None if blob.metadata == metadata else f"{blob.name}: {blob.metadata} instead of {metadata}"

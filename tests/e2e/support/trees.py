@@ -57,3 +57,16 @@ def regular_files(root: Path) -> list[Path]:
     """The regular files under `root`; links are not followed and not counted."""
     found = (directory / name for directory, _, names in root.walk() for name in names)
     return [path for path in found if path.is_file() and not path.is_symlink()]
+
+
+def saved_entries(root: Path) -> list[Path]:
+    """What a backup of `root` saves: files, links, and the directories that have nothing of that in them."""
+    saved: list[Path] = []
+    for directory, _, _ in root.walk():
+        entries = [
+            path for path in directory.iterdir() if path.is_symlink() or path.is_file() or path.is_dir()
+        ]
+        saved += [path for path in entries if path.is_symlink() or not path.is_dir()]
+        if not entries and directory != root:
+            saved.append(directory)
+    return saved

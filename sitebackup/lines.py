@@ -1,0 +1,109 @@
+"""NDJSON blobs of any length, written and read in flat memory."""
+
+import heapq
+import json
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from sitebackup.source import md5
+from sitebackup.storage import Container, Properties
+
+_STAGE_AT = 4 * 1024 * 1024
+"""Bytes that are collected before they are uploaded as a block."""
+
+_CHUNK = 1024 * 1024
+"""Bytes that are read at once."""
+
+
+class LineWriter:
+    """Writes one blob: in one request while it is small, in blocks as it grows.
+
+    `size` is the length in bytes of what was added. Two writers must not write into one name at a time.
+    """
+
+    def __init__(self, container: Container, name: str) -> None:
+        self._container = container
+        self._name = name
+        self._buffer = bytearray()
+        self._blocks: list[str] = []
+        self.size = 0
+
+    async def add(self, lines: bytes) -> None:
+        """Append whole lines."""
+        self._buffer += lines
+        self.size += len(lines)
+        if len(self._buffer) >= _STAGE_AT:
+            await self._stage(bytes(self._buffer))
+            self._buffer.clear()
+
+    async def close(self, head: bytes = b"") -> None:
+        """Make the blob readable, with `head` before everything that was added.
+
+        The head is known last and wanted first; the order in which blocks are committed is free.
+        """
+        if not self._blocks:
+            data = head + self._buffer
+            await self._container.put(self._name, data, Properties(md5(data)))
+            return
+        if self._buffer:
+            await self._stage(bytes(self._buffer))
+        order = list(self._blocks)
+        if head:
+            await self._stage(head)
+            order.insert(0, self._blocks[-1])
+        await self._container.commit(self._name, order, Properties())
+
+    async def _stage(self, data: bytes) -> None:
+        block_id = f"{len(self._blocks):05d}"
+        await self._container.stage(self._name, block_id, data, md5(data))
+        self._blocks.append(block_id)
+
+
+def ndjson(rows: Iterable[Any]) -> bytes:
+    """Return `rows` as lines."""
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+async def read_lines(
+    container: Container, name: str, begin: int = 0, end: int | None = None
+) -> AsyncIterator[bytes]:
+    """Yield the lines that begin in a range of a blob, in bytes; a chunk is in memory at a time.
+
+    Ranges that cover a blob without overlapping thus yield each of its lines once.
+    """
+    position = max(begin - 1, 0)  # the byte before tells whether a line begins at `begin`
+    rest = b""
+    skip = begin > 0
+    while chunk := await container.get(name, position, _CHUNK):
+        lines = (rest + chunk).split(b"\n")
+        start = position - len(rest)
+        rest = lines.pop()
+        for line in lines:
+            if skip:
+                skip = False
+            elif end is not None and start >= end:
+                return
+            else:
+                yield line
+            start += len(line) + 1
+        position += len(chunk)
+        if len(chunk) < _CHUNK:
+            return
+
+
+async def merge(streams: Sequence[AsyncIterator[bytes]], key: str) -> AsyncIterator[bytes]:
+    """Merge streams of lines that are each sorted by the value of `key` in them."""
+    heap: list[tuple[str, int, bytes]] = []
+
+    async def advance(number: int) -> None:
+        with suppress(StopAsyncIteration):
+            line = await anext(streams[number])
+            heapq.heappush(heap, (json.loads(line)[key], number, line))
+
+    for number in range(len(streams)):
+        await advance(number)
+    while heap:
+        _, number, line = heapq.heappop(heap)
+        yield line
+        await advance(number)

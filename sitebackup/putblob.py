@@ -1,0 +1,75 @@
+"""Put Blob, the one request that a backup makes for every small file, without the storage client around it.
+
+The client's `upload_blob` spends 1.1 milliseconds of processor time on this request (a client a blob, models,
+serializers, fifteen policies), this spends 0.45, and the whole app copies small files twice as fast for it
+(docs/benchmarks.md). Everything in it is public: the client's own credential and retry policy, in a pipeline
+of azure-core that holds little else. https://learn.microsoft.com/rest/api/storageservices/put-blob
+"""
+
+import base64
+from email.utils import formatdate
+from typing import Any
+from urllib.parse import quote
+
+from azure.core import AsyncPipelineClient
+from azure.core.exceptions import HttpResponseError
+from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy, UserAgentPolicy
+from azure.core.rest import AsyncHttpResponse, HttpRequest
+from azure.storage.blob.aio import BlobServiceClient
+
+_SCOPE = "https://storage.azure.com/.default"
+
+
+class PutBlob:
+    """Puts blobs into the account of a storage client, with its credential, and one connection pool."""
+
+    def __init__(self, client: BlobServiceClient, retry_policy: Any, **options: Any) -> None:
+        url, _, shared_access_signature = client.url.partition("?")
+        self._url = url.rstrip("/")
+        self._query = f"?{shared_access_signature}" if shared_access_signature else ""
+        self._version = str(client.api_version)
+        policies = [UserAgentPolicy(), retry_policy, *_signing(client.credential)]
+        self._http: AsyncPipelineClient[HttpRequest, AsyncHttpResponse] = AsyncPipelineClient(
+            self._url, policies=policies, **options
+        )
+
+    async def __call__(self, container: str, name: str, data: bytes, headers: dict[str, str]) -> str:
+        """Store `data` as a block blob and return its ETag.
+
+        `headers` are those of the blob's properties. Raises what the storage client would.
+        """
+        request = HttpRequest(
+            "PUT",
+            f"{self._url}/{container}/{quote(name, safe='~/')}{self._query}",
+            content=data,
+            headers={
+                "x-ms-version": self._version,
+                "x-ms-date": formatdate(usegmt=True),
+                "x-ms-blob-type": "BlockBlob",
+                "Content-Type": "application/octet-stream",
+                "Content-Length": str(len(data)),
+                **headers,
+            },
+        )
+        response = await self._http.send_request(request)
+        if response.status_code != 201:
+            error = HttpResponseError(response=response)
+            error.error_code = response.headers.get("x-ms-error-code")
+            raise error
+        return response.headers["ETag"]
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.close()
+
+
+def md5_header(digest: bytes) -> str:
+    """Return an MD5 digest as headers have it."""
+    return base64.b64encode(digest).decode()
+
+
+def _signing(credential: Any) -> list[Any]:
+    """Return the policy that signs requests: for a shared key the credential is one itself."""
+    if hasattr(credential, "get_token"):
+        return [AsyncBearerTokenCredentialPolicy(credential, _SCOPE)]
+    return [credential] if hasattr(credential, "on_request") else []

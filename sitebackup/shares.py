@@ -1,0 +1,38 @@
+"""Dividing work among activities and sub-orchestrations; pure, so that a replay divides it the same way."""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+type Part = tuple[str, int]
+"""`(plan, part)`: a part of the directories that a listing left."""
+
+type Share = tuple[str, int, int]
+"""`(plan, first task, number of tasks)`: consecutive copy tasks of a plan."""
+
+
+def deal[T](items: Sequence[T], hands: int) -> list[list[T]]:
+    """Deal `items` round robin into at most `hands` lists, none of them empty."""
+    return [list(items[hand::hands]) for hand in range(min(hands, len(items)))]
+
+
+def split(shares: Iterable[Share], size: int) -> list[list[Share]]:
+    """Split `shares` into lists of `size` copy tasks each, the last of what remains."""
+    parts: list[list[Share]] = []
+    room = 0
+    for plan, first, count in shares:
+        given = 0
+        while given < count:
+            if not room:
+                parts.append([])
+                room = size
+            taken = min(room, count - given)
+            parts[-1].append((plan, first + given, taken))
+            given, room = given + taken, room - taken
+    return parts
+
+
+def split_range(begin: int, end: int, parts: int) -> list[tuple[int, int]]:
+    """Split the range from `begin` until `end` into at most `parts` ranges of about the same length."""
+    length = end - begin
+    bounds = [begin + length * part // parts for part in range(parts + 1)] if parts else []
+    return [(first, last) for first, last in pairwise(bounds) if first < last]

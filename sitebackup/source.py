@@ -1,0 +1,216 @@
+"""Reading what is to be saved, in threads: blocking calls only, errno turned into reasons.
+
+Opening is safe against whatever takes a file's place between listing and copying: no link is followed, a
+fifo does not block, and what was opened must be a regular file that lies within the root, also when a
+directory on the way was swapped for a link.
+"""
+
+import errno
+import hashlib
+import mimetypes
+import os
+import stat
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sitebackup.errors import SourceError, VanishedError
+from sitebackup.filetree import describe
+
+BLOCK = 8 * 1024 * 1024
+"""Bytes in a block of a large file."""
+
+MAX_BLOCKS = 50_000
+"""Blocks in a blob, at most (https://learn.microsoft.com/rest/api/storageservices/put-block)."""
+
+# The tables of the machine would give the same file another type on another machine.
+_TYPES = mimetypes.MimeTypes()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a tree is: `root` as the caller gave it, which names the blobs, and its `real` path."""
+
+    root: str
+    real: str
+
+    def name(self, path: str) -> str:
+        """Return the absolute path that names the blob of `path`, relative to the root."""
+        return os.path.join(self.root, path)
+
+    def path(self, path: str) -> str:
+        """Return the absolute path at which to open `path`, relative to the root."""
+        return os.path.join(self.real, path)
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What is kept about an item besides its content: `mtime_ns` since the epoch, `mode` as in `st_mode`."""
+
+    mtime_ns: int
+    mode: int
+    uid: int
+    gid: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> "Attributes":
+        return cls(status.st_mtime_ns, status.st_mode, status.st_uid, status.st_gid)
+
+    @property
+    def mtime(self) -> str:
+        """The modification time, RFC 3339 with nanoseconds; the epoch's if no calendar has it."""
+        seconds, nanoseconds = divmod(self.mtime_ns, 1_000_000_000)
+        try:
+            moment = datetime.fromtimestamp(seconds, UTC)
+        except (OverflowError, ValueError):  # before year 1 or after 9999
+            moment, nanoseconds = datetime.fromtimestamp(0, UTC), 0
+        return f"{moment.replace(tzinfo=None).isoformat()}.{nanoseconds:09d}Z"
+
+    def to_metadata(self) -> dict[str, str]:
+        """Return a blob's metadata, under rclone's keys."""
+        return {"mtime": self.mtime, "mode": f"{self.mode:o}", "uid": str(self.uid), "gid": str(self.gid)}
+
+
+def md5(data: bytes) -> bytes:
+    """Return the MD5 digest of `data`."""
+    return hashlib.md5(data, usedforsecurity=False).digest()
+
+
+def content_type(name: str) -> str:
+    """Return the media type that a file of this name has; a compressed one's is its compression."""
+    guess, encoding = _TYPES.guess_file_type(name)
+    if encoding is not None:
+        return f"application/{'gzip' if encoding == 'gzip' else 'octet-stream'}"
+    return guess or "application/octet-stream"
+
+
+def read_link(path: str) -> tuple[bytes, Attributes]:
+    """Return the target of the symbolic link at `path`. Raises `SourceError`."""
+    try:
+        return os.fsencode(os.readlink(path)), Attributes.of(os.lstat(path))
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            raise SourceError("is not a symbolic link any more") from error
+        raise _trouble(error) from error
+
+
+def look_at_directory(path: str) -> Attributes:
+    """Return the attributes of the directory at `path`. Raises `SourceError`."""
+    try:
+        status = os.lstat(path)
+    except OSError as error:
+        raise _trouble(error) from error
+    if not stat.S_ISDIR(status.st_mode):
+        raise SourceError(f"is a {describe(status.st_mode)} now")
+    return Attributes.of(status)
+
+
+def size_of(path: str) -> int:
+    """Return the size in bytes of whatever is at `path`. Raises `SourceError`."""
+    try:
+        return os.lstat(path).st_size
+    except OSError as error:
+        raise _trouble(error) from error
+
+
+def read_whole(path: str, within: str, most: int) -> tuple[bytes, bytes, Attributes] | None:
+    """Return a file's content, its MD5 and attributes; None if it is larger than `most` bytes, or changed.
+
+    Raises `SourceError`.
+    """
+    descriptor = _open(path, within)
+    try:
+        before = os.fstat(descriptor)
+        if before.st_size > most:
+            return None
+        data = _read(descriptor, before.st_size, 0)
+        if not _unchanged(before, os.fstat(descriptor), len(data)):
+            return None
+    finally:
+        os.close(descriptor)
+    return data, md5(data), Attributes.of(before)
+
+
+class Stream:
+    """An open regular file that is read once, front to back, and hashed on the way."""
+
+    def __init__(self, path: str, within: str) -> None:
+        self._descriptor = _open(path, within)
+        self._before = os.fstat(self._descriptor)
+        self._digest = hashlib.md5(usedforsecurity=False)
+        self.size = 0
+        self.attributes = Attributes.of(self._before)
+        self.block_size = max(BLOCK, -(-self._before.st_size // MAX_BLOCKS))
+        self.blocks = -(-self._before.st_size // self.block_size)
+
+    def read_block(self, index: int) -> tuple[bytes, bytes]:
+        """Return the block at `index` and its MD5; blocks are read in order. Raises `SourceError`."""
+        data = _read(self._descriptor, self.block_size, index * self.block_size)
+        self._digest.update(data)
+        self.size += len(data)
+        return data, md5(data)
+
+    def is_unchanged(self) -> bool:
+        """Tell whether the file is still what it was when it was opened, and was read whole."""
+        return _unchanged(self._before, os.fstat(self._descriptor), self.size)
+
+    def md5(self) -> bytes:
+        """Return the MD5 digest of everything that was read."""
+        return self._digest.digest()
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+def _unchanged(before: os.stat_result, after: os.stat_result, size_read: int) -> bool:
+    return before.st_size == after.st_size == size_read and before.st_mtime_ns == after.st_mtime_ns
+
+
+def _open(path: str, within: str) -> int:
+    """Open the regular file at `path`; raises `SourceError` for anything else, or anything outside `within`.
+
+    O_NONBLOCK: a fifo that took the file's place must not block the open. O_NOFOLLOW: no link may lead out.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise _trouble(error) from error
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            raise SourceError(f"is a {describe(mode)} now")
+        if not _lies_within(descriptor, within):
+            raise SourceError("a link on its way leads out of the tree now")
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _lies_within(descriptor: int, directory: str) -> bool:
+    """Tell whether an open file is below `directory`, a real path; Linux alone can say."""
+    if sys.platform != "linux":
+        return True
+    return os.readlink(f"/proc/self/fd/{descriptor}").startswith(directory.rstrip("/") + "/")
+
+
+def _read(descriptor: int, size: int, offset: int) -> bytes:
+    """Return `size` bytes at `offset`, fewer where the file ends. Raises `SourceError`."""
+    try:
+        data = os.pread(descriptor, size, offset)
+        while data and len(data) < size:  # a read may be short without being the last
+            more = os.pread(descriptor, size - len(data), offset + len(data))
+            if not more:
+                break
+            data += more
+    except OSError as error:
+        raise _trouble(error) from error
+    return data
+
+
+def _trouble(error: OSError) -> SourceError:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return VanishedError("vanished since it was listed")
+    if error.errno == errno.ELOOP:
+        return SourceError("is a symbolic link now")
+    return SourceError(error.strerror or type(error).__name__)

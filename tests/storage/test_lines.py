@@ -1,0 +1,60 @@
+"""NDJSON blobs: written in blocks, read in ranges, merged."""
+
+import json
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sitebackup import lines
+from sitebackup.lines import LineWriter, merge, ndjson, read_lines
+from sitebackup.storage import Container, Properties
+from tests.support.memory import MemoryContainer
+
+
+@pytest.mark.parametrize("rows", [0, 1, 1_000, 60_000])
+async def test_what_is_written_is_read_with_the_head_before_it(container: Container, rows: int) -> None:
+    writer = LineWriter(container, "a")
+    body = [f"{number:0100d}" for number in range(rows)]
+    for begin in range(0, rows, 700):
+        await writer.add(ndjson(body[begin : begin + 700]))
+    await writer.close(ndjson(["head"]))
+    assert [json.loads(line) async for line in read_lines(container, "a")] == ["head", *body]
+
+
+async def test_an_empty_list_is_an_empty_blob(container: Container) -> None:
+    await LineWriter(container, "a").close()
+    assert [line async for line in read_lines(container, "a")] == []
+
+
+@settings(max_examples=60)
+@given(st.lists(st.text("ab", max_size=9), max_size=30), st.integers(1, 12), st.integers(1, 7))
+async def test_ranges_that_cover_a_blob_yield_each_line_once(
+    texts: list[str], chunk: int, parts: int
+) -> None:
+    container = MemoryContainer()
+    data = "".join(f"{text}\n" for text in texts).encode()
+    await container.put("a", data, Properties())
+    bounds = [len(data) * part // parts for part in range(parts + 1)]
+    whole, lines._CHUNK = lines._CHUNK, chunk  # pyright: ignore[reportPrivateUsage] # so that small blobs have many
+    try:
+        found = [
+            line.decode()
+            for begin, end in pairwise(bounds)
+            async for line in read_lines(container, "a", begin, end)
+        ]
+    finally:
+        lines._CHUNK = whole  # pyright: ignore[reportPrivateUsage]
+    assert found == texts
+
+
+@given(st.lists(st.lists(st.text(max_size=4), max_size=8), max_size=6))
+async def test_merging_sorted_streams_gives_one_sorted_stream(streams: list[list[str]]) -> None:
+    container = MemoryContainer()
+    for number, paths in enumerate(streams):
+        await container.put(str(number), ndjson({"path": path} for path in sorted(paths)), Properties())
+    names = [str(number) for number in range(len(streams))]
+    merged = merge([read_lines(container, name) for name in names], "path")
+    found = [json.loads(line)["path"] async for line in merged]
+    assert found == sorted(path for paths in streams for path in paths)

@@ -36,7 +36,7 @@ class PutBlob:
     async def __call__(self, container: str, name: str, data: bytes, headers: dict[str, str]) -> str:
         """Store `data` as a block blob and return its ETag.
 
-        `headers` are those of the blob's properties. Raises what the storage client would.
+        `headers` are those of the blob's properties. Raises `AzureError`s, as the storage client does.
         """
         request = HttpRequest(
             "PUT",
@@ -53,9 +53,7 @@ class PutBlob:
         )
         response = await self._http.send_request(request)
         if response.status_code != 201:
-            error = HttpResponseError(response=response)
-            error.error_code = response.headers.get("x-ms-error-code")
-            raise error
+            raise HttpResponseError(response=response)
         return response.headers["ETag"]
 
     async def close(self) -> None:

@@ -261,9 +261,12 @@ def _content_settings(properties: Properties) -> ContentSettings:
     return ContentSettings(content_type=properties.content_type, content_md5=digest)
 
 
+def _header(error: HttpResponseError, name: str) -> str | None:
+    return cast("Mapping[str, str]", getattr(error.response, "headers", {})).get(name)
+
+
 def _code(error: HttpResponseError) -> str:
-    code = getattr(error, "error_code", None)
-    return str(getattr(code, "value", code) or error.status_code or type(error).__name__)
+    return _header(error, "x-ms-error-code") or str(error.status_code or type(error).__name__)
 
 
 _REFUSES_THE_BLOB = {
@@ -302,8 +305,7 @@ async def _translated() -> AsyncGenerator[None]:
 
 def _translate(error: HttpResponseError) -> Exception:
     code = _code(error)
-    headers = cast("Mapping[str, str]", getattr(error.response, "headers", None) or {})
-    text = f"{code}, request {headers.get('x-ms-request-id', 'unknown')}"
+    text = f"{code}, request {_header(error, 'x-ms-request-id') or 'unknown'}"
     if code in _REFUSES_THE_BLOB:
         return BlobRefusedError(f"storage refuses the blob ({text})")
     if code in _MAY_PASS or error.status_code in _TRANSIENT_STATUS:

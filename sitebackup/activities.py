@@ -73,7 +73,7 @@ async def copy_file_to_blob(request: Any, engine: Engine) -> int | dict[str, Any
     """
     if isinstance(request, str):
         directory, name = posixpath.split(posixpath.normpath(request))
-        place = _checked(directory, engine)[1]
+        _, place = await engine.in_thread(lambda: _checked(directory, engine))
         size = await engine.in_thread(lambda: source.size_of(place.path(name)))
         return (await _copy(place, Item(name, "file", size), engine)).size
     run, plan, task = request["run"], request["plan"], request["task"]

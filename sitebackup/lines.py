@@ -2,6 +2,7 @@
 
 import heapq
 import json
+import uuid
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -19,13 +20,15 @@ _CHUNK = 1024 * 1024
 class LineWriter:
     """Writes one blob: in one request while it is small, in blocks as it grows.
 
-    `size` is the length in bytes of what was added. Two writers must not write into one name at a time.
+    `size` is the length in bytes of what was added. Block IDs are the writer's own, so that of two writers of
+    one name at the same time, one wins whole.
     """
 
     def __init__(self, container: Container, name: str) -> None:
         self._container = container
         self._name = name
         self._buffer = bytearray()
+        self._attempt = uuid.uuid4().hex
         self._blocks: list[str] = []
         self.size = 0
 
@@ -55,7 +58,7 @@ class LineWriter:
         await self._container.commit(self._name, order, Properties())
 
     async def _stage(self, data: bytes) -> None:
-        block_id = f"{len(self._blocks):05d}"
+        block_id = f"{self._attempt}-{len(self._blocks):05d}"
         await self._container.stage(self._name, block_id, data, md5(data))
         self._blocks.append(block_id)
 

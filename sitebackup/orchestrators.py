@@ -84,7 +84,7 @@ def backup_site_content(ctx: OrchestrationContext, request: Any) -> Steps[int]:
             ctx, {"run": run, "request": request, "left": answer["left"]}, status.listed
         )
         plans += answer["plans"]
-        if not (yield from patience.with_(answer)):
+        if not (yield from patience.wait_out(answer)):
             break
 
     status.enter("copying")
@@ -92,7 +92,7 @@ def backup_site_content(ctx: OrchestrationContext, request: Any) -> Steps[int]:
     while True:
         answer = yield from _copy(ctx, {"run": run, "shares": shares}, _STEPS, status.copied)
         shares = answer["unfinished"]
-        if not (yield from patience.with_(answer)):
+        if not (yield from patience.wait_out(answer)):
             break
 
     status.enter("finishing")
@@ -242,7 +242,7 @@ def _insist(ctx: OrchestrationContext, name: str, request: Answer, patience: "_P
     """Call one activity until it answers, or `patience` ends."""
     while True:
         (answer,) = yield from _gather([_activity(ctx, name, request, {})], _nobody)
-        if not (yield from patience.with_(answer)):
+        if not (yield from patience.wait_out(answer)):
             return answer
 
 
@@ -254,7 +254,7 @@ class _Patience:
         self._status = status
         self._waits = iter(WAITS)
 
-    def with_(self, answer: Answer) -> Steps[bool]:
+    def wait_out(self, answer: Answer) -> Steps[bool]:
         """Wait if `answer` has troubles, and tell whether it had: then what is undone is to be done again.
 
         Raises `BackupFailedError` for errors that do not pass, and for troubles that have not passed.

@@ -3,8 +3,10 @@
 import socket
 import traceback
 import uuid
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
 
 from localstack.azurite import Azurite
 from sitebackup.errors import FatalError, StorageUnavailableError
@@ -37,6 +39,26 @@ async def test_a_wrong_key_is_fatal_at_once_and_stays_secret(azurite: Azurite) -
             await storage.container("backups").put("a", b"", Properties())
         assert SECRET not in "".join(traceback.format_exception(failed.value))
         assert SECRET not in repr(storage)
+    finally:
+        await storage.close()
+
+
+async def test_a_shared_access_signature_is_enough(azurite: Azurite) -> None:
+    parts = dict(part.split("=", 1) for part in azurite.connection_string.strip(";").split(";"))
+    signature = generate_account_sas(
+        parts["AccountName"],
+        parts["AccountKey"],
+        ResourceTypes(container=True, object=True),
+        AccountSasPermissions(read=True, write=True, list=True, create=True),
+        datetime.now(UTC) + timedelta(minutes=5),
+    )
+    endpoint = f"BlobEndpoint={parts['BlobEndpoint']};SharedAccessSignature={signature}"
+    storage = connect({"AzureWebJobsStorage": endpoint})
+    container = storage.container(f"test-{uuid.uuid4().hex}")
+    try:
+        await container.put("a b/ü", b"hello", Properties())
+        assert await container.get("a b/ü") == b"hello"
+        assert "sig=" not in storage.url
     finally:
         await storage.close()
 

@@ -98,12 +98,14 @@ def _back_up(hub: TaskHub, root: str) -> int:
 
 
 class _Progress:
-    """Writes a line whenever a backup has moved."""
+    """Writes which backup it is, and a line whenever it has moved."""
 
     def __init__(self) -> None:
         self._line = ""
 
     def __call__(self, document: Document) -> None:
+        if not self._line:
+            _say(f"Backup {document['instanceId']}")
         line = _progress(document)
         if line != self._line:
             self._line = line
@@ -115,9 +117,10 @@ def _progress(document: Document) -> str:
     if status is None:
         return f"{document['runtimeStatus']}: no worker has taken it yet"
     files, size = status["files"], status["bytes"]
+    trouble = f", waiting: {status['waitingFor']}" if "waitingFor" in status else ""
     return (
         f"{status['phase']}: {files['done']:,} of {files['total']:,} files, "
-        f"{size['done']:,} of {size['total']:,} bytes, {files['failed']:,} failed"
+        f"{size['done']:,} of {size['total']:,} bytes, {files['failed']:,} failed{trouble}"
     )
 
 

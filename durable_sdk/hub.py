@@ -9,6 +9,7 @@ The hub ends with its process, and every orchestration with it. Only the schedul
 """
 
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -82,12 +83,14 @@ class LocalHub(Hub):
 
     def _next_item(self, worker: _Worker) -> pb.WorkItem | None:
         """Wait for work that the worker has room for; None once it is gone."""
+        ping_at = time.monotonic() + _PING_SECONDS
         with self._news:
             while not worker.gone:
                 if item := self._turn_item(worker) or self._activity_item(worker):
                     return item
-                if not self._news.wait(_PING_SECONDS):
+                if (left := ping_at - time.monotonic()) <= 0:
                     return pb.WorkItem(healthPing=pb.HealthPing())
+                self._news.wait(left)
         return None
 
     def _turn_item(self, worker: _Worker) -> pb.WorkItem | None:

@@ -1,6 +1,8 @@
 """Workers that share one backup, and what becomes of it when one of them goes."""
 
+import json
 import signal
+import sys
 from collections.abc import Generator
 from pathlib import Path
 
@@ -9,8 +11,11 @@ from azure.storage.blob import ContainerClient
 from durabletask.client import OrchestrationState, OrchestrationStatus, TaskHubGrpcClient
 
 from durable_sdk.connection import SETTING, connect
+from durable_sdk.worker import MAX_ACTIVITIES, MAX_ORCHESTRATIONS
+from localstack.settings import PROJECT
 from sitebackup import names
 from tests.e2e.sdk.commands import Worker, back_up, running_worker
+from tests.e2e.support.commands import run
 from tests.e2e.support.containers import assert_container_equals_tree
 from tests.e2e.support.trees import Size, make_tree, total_bytes
 from tests.e2e.support.waiting import wait_until
@@ -40,11 +45,11 @@ def test_a_backup_of_two_workers_goes_on_when_one_is_stopped(
     exit_code: int,
 ) -> None:
     root = make_tree(
-        tmp_path / "site", {f"d{n}": {f"f{m}": Size(2_000) for m in range(80)} for n in range(15)}
+        tmp_path / "site", {f"d{n}": {f"f{m}": Size(2_000) for m in range(80)} for n in range(10)}
     )
     copies_before = worker.copies
     run = client.schedule_new_orchestration(names.BACKUP_SITE_CONTENT, input=str(root))
-    wait_until(lambda: second.copies >= 50 and worker.copies - copies_before >= 50, 30, lambda: second.output)
+    wait_until(lambda: second.copies >= 30 and worker.copies - copies_before >= 30, 30, lambda: second.output)
 
     assert _state(client, run).runtime_status is OrchestrationStatus.RUNNING
     second.process.send_signal(number)
@@ -54,7 +59,7 @@ def test_a_backup_of_two_workers_goes_on_when_one_is_stopped(
     assert ended is not None
     assert ended.runtime_status is OrchestrationStatus.COMPLETED, ended
     assert ended.get_output() == total_bytes(root)
-    assert ended.get_custom_status()["files"]["done"] == 1_200
+    assert ended.get_custom_status()["files"]["done"] == 800
     assert_container_equals_tree(container, root)
 
 
@@ -70,6 +75,28 @@ def test_one_command_needs_no_task_hub_and_no_worker(
 def test_a_failed_backup_has_exit_code_1(environ: dict[str, str], tmp_path: Path) -> None:
     exit_code, document = back_up(tmp_path / "none", environ)
     assert (exit_code, document["runtimeStatus"]) == (1, "Failed")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "says"),
+    [
+        (SETTING, "Endpoint=nowhere", "Endpoint must begin with http:// or https://"),
+        ("BACKUP_CONCURRENCY", "many", "BACKUP_CONCURRENCY takes a whole number"),
+    ],
+)
+def test_a_worker_with_a_bad_setting_says_so_and_has_exit_code_2(
+    environ: dict[str, str], setting: str, value: str, says: str
+) -> None:
+    done = run([sys.executable, "-m", "durable_sdk", "worker"], {**environ, setting: value})
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_worker_takes_as_much_at_once_as_the_functions_host() -> None:
+    limits = json.loads((PROJECT / "host.json").read_text())["extensions"]["durableTask"]
+    assert limits["maxConcurrentActivityFunctions"] == MAX_ACTIVITIES
+    assert limits["maxConcurrentOrchestratorFunctions"] == MAX_ORCHESTRATIONS
 
 
 def _state(client: TaskHubGrpcClient, run: str) -> OrchestrationState:

@@ -160,23 +160,27 @@ def test_the_commands_of_the_readme_work_as_they_stand(tmp_path: Path) -> None:
     readme = readme_commands()
 
     with make_start(environ, tmp_path):
-        answer = run_line(readme["curl"].replace("7071", environ["PORT"]), environ).stdout
-        location = re.search(r"^Location: (\S+)", answer, re.MULTILINE)
-        assert location is not None, answer
-        wait_until(lambda: '"Completed"' in run_line(f"curl -s '{location[1]}'", environ).stdout, 20)
+        for curl in readme["curl"]:
+            answer = run_line(curl.replace("7071", environ["PORT"]), environ).stdout
+            location = re.search(r"^Location: (\S+/instances/(\w+)\S+)", answer, re.MULTILINE)
+            assert location is not None, answer
+            status = f"curl -s '{location[1]}'"
+            wait_until(lambda: '"Completed"' in run_line(status, environ).stdout, 20)  # noqa: B023
+            environ["ID"] = location[2]
 
     name = f"{home}/site/index.html".lstrip("/")
-    assert f"{14:>15,}  {name}\n" in run_line(readme["make list"], environ).stdout
-    fetch = readme[".venv/bin/python"].replace("> index.html", "")
+    [make_list], [get] = readme["make list"], readme[".venv/bin/python"]
+    assert f"{14:>15,}  {name}\n" in run_line(make_list, environ).stdout
+    fetch = get.replace("> index.html", "")
     assert run_line(fetch, environ).stdout == "<h1>hello</h1>"
 
 
-def readme_commands() -> dict[str, str]:
+def readme_commands() -> dict[str, list[str]]:
     """Commands of the README's shell blocks by how they begin, with continued lines joined."""
     blocks = re.findall(r"^```sh\n(.*?)^```", (PROJECT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
     lines = "".join(blocks).replace("\\\n", "").splitlines()
     beginnings = ("curl", "make list", ".venv/bin/python")
-    return {beginning: line for line in lines for beginning in beginnings if line.startswith(beginning)}
+    return {beginning: [line for line in lines if line.startswith(beginning)] for beginning in beginnings}
 
 
 def is_running(stack: Foreground) -> bool:

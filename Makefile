@@ -6,6 +6,9 @@
 
 VENV := .venv/.set-up
 NODE := node_modules/.set-up
+WHEELS := dist/wheels/.set-up
+CHECKOV := .venv/checkov/.set-up
+INFRA_CHECKED := .venv/checkov/.infra-checked
 BIN := .venv/bin
 
 # A root with a dollar sign in its name stays what it is.
@@ -26,7 +29,7 @@ MAKEFLAGS += --no-print-directory
 # Programs that call make themselves (pip can) start without the options of this one.
 unexport MAKEFLAGS
 
-.PHONY: help backup start list test test-e2e lint format bench setup clean
+.PHONY: help backup start list test test-e2e lint format bench package wheels setup clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1@/p' $(MAKEFILE_LIST) | while IFS=@ read -r goal text; \
@@ -49,13 +52,13 @@ start: setup ## run the app with its storage emulator in the foreground
 list: setup ## list the blobs that backups have left
 	@$(BIN)/python -m localstack list
 
-test: setup ## all tests
+test: setup $(WHEELS) ## all tests
 	@$(BIN)/python -m pytest
 
 test-e2e: setup ## HOST_URL=http://...: the end-to-end tests that any host must pass, against that host
 	@$(BIN)/python -m pytest -m any_host tests/e2e
 
-lint: setup ## style, types, layers
+lint: setup $(INFRA_CHECKED) ## style, types, layers, infrastructure
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@node_modules/.bin/pyright
@@ -67,6 +70,11 @@ format: setup ## put the code into its form
 
 bench: setup ## measure; FULL=1: everything, BENCH_JSON=path: as JSON too
 	@$(BIN)/python -m benchmarks
+
+package: setup $(if $(PREBUILT),$(WHEELS)) ## the zip for Azure, in dist/; PREBUILT=1: with its dependencies
+	@$(BIN)/python -m deployment package $(if $(PREBUILT),--prebuilt)
+
+wheels: $(WHEELS) ## what requirements.txt names, for packages and their tests
 
 setup: $(VENV) $(NODE) ## what the others do first
 	$(RUN):
@@ -84,6 +92,23 @@ $(NODE): package.json package-lock.json
 	echo 'Setting up node_modules ...' >&2 && \
 	npm ci --no-audit --no-fund --loglevel=error >&2 && \
 	touch $@
+
+$(WHEELS): requirements.txt | $(VENV)
+	@echo 'Downloading the app'\''s packages ...' >&2 && \
+	rm -rf dist/wheels && \
+	$(BIN)/python -m deployment wheels >&2 && \
+	touch $@
+
+# checkov pins a hundred packages of its own, so it has an environment of its own. It takes half a minute: only
+# what has changed since it last passed is checked again.
+$(CHECKOV): requirements-checkov.txt | $(VENV)
+	@echo 'Setting up checkov ...' >&2 && \
+	$(BIN)/python -m venv --clear .venv/checkov && \
+	.venv/checkov/bin/python -m pip install -qq --requirement requirements-checkov.txt >&2 && \
+	touch $@
+
+$(INFRA_CHECKED): $(CHECKOV) $(wildcard infra/*.bicep infra/*/*.bicep) infra/checkov.yaml
+	@.venv/checkov/bin/checkov --directory infra --config-file infra/checkov.yaml && touch $@
 
 clean: ## remove what set-up and the tools made; backups stay
 	@rm -rf .venv node_modules .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist

@@ -1,0 +1,262 @@
+"""infra/ against itself, against the code, and against what a deployment must never do."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from localstack.settings import PROJECT
+from sitebackup import names
+from sitebackup.settings import SettingError, Settings
+from sitebackup.storage import connect
+from tests.support.bicep import INFRA, BicepFile, Resource, body_of, descriptions, outputs_used, parse_all
+
+FILES = parse_all()
+MAIN = FILES["main.bicep"]
+RESOURCES = [resource for file in FILES.values() for resource in file.resources()]
+
+# Read by the Functions host, not by the code.
+OF_THE_HOST = {
+    "AzureWebJobsStorage__credential",
+    "AzureWebJobsStorage__clientId",
+    "AzureWebJobsStorage__blobServiceUri",
+    "AzureWebJobsStorage__queueServiceUri",
+    "AzureWebJobsStorage__tableServiceUri",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+}
+# Read by the code and no setting of this deployment.
+ELSEWHERE = {
+    "HOME",  # the platform's
+    "BackupStorage",  # a connection string holds a key; there are none here
+    "BackupStorage__accountName",  # the other way to say BackupStorage__blobServiceUri
+}
+
+ROLES = {
+    "Storage Blob Data Owner": "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
+    "Storage Queue Data Contributor": "974c5e8b-45b9-4653-ba55-5f855dd0fb88",
+    "Storage Table Data Contributor": "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3",
+    "Storage Blob Data Contributor": "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
+    "Storage Blob Data Reader": "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1",
+    "Monitoring Metrics Publisher": "3913510d-42f4-4e42-8a64-420c390055eb",
+}
+
+
+GUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
+
+class Recorder(Mapping[str, str]):
+    """An environment that remembers which names it was asked for."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+        self.asked: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self.asked.add(name)
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        raise AssertionError("settings are read by name")
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+def of_type(kind: str) -> list[Resource]:
+    found = [resource for resource in RESOURCES if resource.type == kind]
+    assert found, kind
+    return found
+
+
+def app_settings() -> dict[str, Any]:
+    [settings] = [resource for resource in RESOURCES if resource.body["name"] == "appsettings"]
+    return settings.body["properties"]
+
+
+# ---- against itself
+
+
+@pytest.mark.parametrize("file", FILES.values(), ids=FILES)
+def test_every_parameter_says_what_it_is(file: BicepFile) -> None:
+    undescribed = [name for name, it in file.section("parameters").items() if not descriptions(it)]
+    assert undescribed == []
+
+
+def test_every_parameter_of_a_deployment_has_a_default() -> None:
+    assert [name for name, it in MAIN.section("parameters").items() if "default" not in it] == []
+
+
+def test_every_module_is_a_file_here_and_gets_the_parameters_that_it_declares() -> None:
+    for symbol, module in MAIN.section("modules").items():
+        declared = FILES[module["detail"]["path"]].section("parameters")
+        required = {name for name, parameter in declared.items() if "default" not in parameter}
+        passed = body_of(module)["params"].keys()
+        assert required <= passed <= declared.keys(), symbol
+
+
+def test_every_module_output_that_is_read_exists() -> None:
+    used = outputs_used(MAIN.text)
+    assert used
+    for symbol, output in used:
+        file = FILES[MAIN.section("modules")[symbol]["detail"]["path"]]
+        assert output in file.section("outputs"), f"{symbol}.outputs.{output}"
+
+
+def test_every_parameter_and_variable_is_used() -> None:
+    for file in FILES.values():
+        for name in [*file.section("parameters"), *file.section("variables")]:
+            assert len(re.findall(rf"\b{name}\b", file.text)) > 1, f"{file.name}: {name}"
+
+
+def test_what_azd_fills_in_are_parameters_of_the_deployment() -> None:
+    filled = json.loads((INFRA / "main.parameters.json").read_text())["parameters"]
+    assert filled.keys() <= MAIN.section("parameters").keys()
+
+
+def test_azd_finds_the_site_of_its_service() -> None:
+    [service] = re.findall(r"^services:\n  (\w+):", (PROJECT / "azure.yaml").read_text(), re.MULTILINE)
+    assert f"'azd-service-name': '{service}'" in FILES["modules/function-app.bicep"].text
+
+
+# ---- against the code
+
+
+def test_the_settings_of_the_app_are_those_that_the_code_reads() -> None:
+    settings = app_settings()
+    options = Recorder({})
+    Settings.from_environment(options)
+    account = Recorder({name: "https://backups.example" for name in settings if name.startswith("Backup")})
+    assert connect(account).url == "https://backups.example/"
+
+    read = options.asked | account.asked
+    assert read - settings.keys() == ELSEWHERE, "settings of the code that the deployment leaves out"
+    assert settings.keys() - read == OF_THE_HOST, "settings of the deployment that nobody reads"
+
+
+def test_the_code_reads_the_environment_through_these_two_doors_only() -> None:
+    doors = ("Settings.from_environment(os.environ)", "connect(os.environ)")
+    for package in ("sitebackup", "blueprints"):
+        for source in (PROJECT / package).rglob("*.py"):
+            text = source.read_text()
+            for door in doors:
+                text = text.replace(door, "")
+            assert not re.search(r"environ\b(?!ment)|getenv", text), source
+
+
+@pytest.mark.parametrize(
+    ("parameter", "setting", "field"),
+    [
+        ("concurrency", "BACKUP_CONCURRENCY", "concurrency"),
+        ("listBudget", "BACKUP_LIST_BUDGET", "list_budget"),
+    ],
+)
+def test_numbers_have_the_default_and_the_limits_of_the_code(
+    parameter: str, setting: str, field: str
+) -> None:
+    declared = MAIN.section("parameters")[parameter]
+    limits = {it["type"]: it["argument"] for it in declared["decorators"]}
+    assert declared["default"] == getattr(Settings.from_environment({}), field)
+    for limit in (limits["min_value"], limits["max_value"]):
+        Settings.from_environment({setting: str(limit)})
+    for beyond in (limits["min_value"] - 1, limits["max_value"] + 1):
+        with pytest.raises(SettingError):
+            Settings.from_environment({setting: str(beyond)})
+
+
+def test_the_containers_are_those_that_the_code_writes_to() -> None:
+    variables = FILES["modules/backup-storage.bicep"].section("variables")
+    assert variables["backupsContainer"]["value"] == names.BACKUPS_CONTAINER
+    assert variables["runsContainer"]["value"] == names.RUNS_CONTAINER
+
+
+def test_the_app_runs_on_the_python_that_it_is_tested_with() -> None:
+    [site] = of_type("Microsoft.Web/sites")
+    version = (PROJECT / ".python-version").read_text().strip()
+    assert site.body["properties"]["functionAppConfig"]["runtime"] == {"name": "python", "version": version}
+
+
+# ---- what a deployment must do, and never
+
+
+def test_no_storage_account_has_a_key_a_public_blob_or_an_unencrypted_door() -> None:
+    accounts = of_type("Microsoft.Storage/storageAccounts")
+    assert len(accounts) == 2
+    for account in accounts:
+        properties = account.body["properties"]
+        assert properties["allowSharedKeyAccess"] is False
+        assert properties["allowBlobPublicAccess"] is False
+        assert properties["allowCrossTenantReplication"] is False
+        assert properties["supportsHttpsTrafficOnly"] is True
+        assert properties["minimumTlsVersion"] == "TLS1_2"
+
+
+def test_backups_are_versioned_and_what_is_deleted_can_be_restored() -> None:
+    [blobs] = [it for it in of_type("Microsoft.Storage/storageAccounts/blobServices") if "backup" in it.file]
+    properties = blobs.body["properties"]
+    assert properties["isVersioningEnabled"] is True
+    assert properties["deleteRetentionPolicy"] == {"enabled": True, "days": "softDeleteDays"}
+    assert properties["containerDeleteRetentionPolicy"] == {"enabled": True, "days": "softDeleteDays"}
+
+
+def test_no_rule_deletes_a_backup_that_has_not_been_replaced() -> None:
+    [policy] = of_type("Microsoft.Storage/storageAccounts/managementPolicies")
+    for rule in policy.body["properties"]["policy"]["rules"]:
+        definition = rule["definition"]
+        if "baseBlob" in definition["actions"]:
+            assert definition["filters"]["prefixMatch"] == ["${runsContainer}/"]
+
+
+def test_access_is_what_is_needed_and_no_more() -> None:
+    granted = {
+        (assignment.file, assignment.body["properties"]["principalId"])
+        for assignment in of_type("Microsoft.Authorization/roleAssignments")
+    }
+    assert granted == {
+        ("modules/host-storage.bicep", "appPrincipalId"),
+        ("modules/backup-storage.bicep", "appPrincipalId"),
+        ("modules/backup-storage.bicep", "operatorPrincipalId"),
+        ("modules/monitoring.bicep", "appPrincipalId"),
+    }
+    by_id = {identifier: role for role, identifier in ROLES.items()}
+    used = {
+        name: {by_id[found] for found in re.findall(rf"'({GUID})'", file.text)}
+        for name, file in FILES.items()
+    }
+    assert {name: roles for name, roles in used.items() if roles} == {
+        "modules/host-storage.bicep": {
+            "Storage Blob Data Owner",
+            "Storage Queue Data Contributor",
+            "Storage Table Data Contributor",
+        },
+        "modules/backup-storage.bicep": {"Storage Blob Data Contributor", "Storage Blob Data Reader"},
+        "modules/monitoring.bicep": {"Monitoring Metrics Publisher"},
+    }
+    assert FILES["modules/backup-storage.bicep"].text.count("scope: containers[index]") == 2
+
+
+def test_the_one_key_that_is_read_goes_to_the_platform_and_nowhere_else() -> None:
+    assert [name for name, file in FILES.items() if re.search(r"listKeys|listAccountSas", file.text)] == [
+        "modules/content.bicep"
+    ]
+    assert FILES["modules/content.bicep"].text.count("listKeys") == 1
+    assert FILES["modules/content.bicep"].section("outputs") == {}
+    assert not any("AccountKey" in file.text for file in FILES.values())
+
+
+def test_telemetry_and_publishing_take_identities_only() -> None:
+    [insights] = of_type("Microsoft.Insights/components")
+    [workspace] = of_type("Microsoft.OperationalInsights/workspaces")
+    [publishing] = of_type("Microsoft.Web/sites/basicPublishingCredentialsPolicies")
+    assert insights.body["properties"]["DisableLocalAuth"] is True
+    assert workspace.body["properties"]["features"]["disableLocalAuth"] is True
+    assert publishing.body["properties"] == {"allow": False}
+    assert app_settings()["APPLICATIONINSIGHTS_AUTHENTICATION_STRING"].endswith(";Authorization=AAD")
+
+
+def test_the_site_answers_over_tls_only() -> None:
+    [site] = of_type("Microsoft.Web/sites")
+    assert site.body["properties"]["httpsOnly"] is True
+    assert site.body["properties"]["siteConfig"]["minTlsVersion"] == "1.2"

@@ -101,10 +101,10 @@ def connect(environment: Mapping[str, str]) -> Generator[TaskHub]:
     with local_hub() as endpoint:
         options = {"host_address": endpoint, **_common_options()}
         yield TaskHub(
-            f"Endpoint={endpoint};Authentication=None",
-            True,
-            partial(TaskHubGrpcWorker, **options, logger=_logger("worker")),
-            partial(TaskHubGrpcClient, **options, logger=_logger("client")),
+            connection_string=f"Endpoint={endpoint};Authentication=None",
+            in_memory=True,
+            worker=partial(TaskHubGrpcWorker, **options, logger=_logger("worker")),
+            client=partial(TaskHubGrpcClient, **options, logger=_logger("client")),
         )
 
 
@@ -126,10 +126,10 @@ def _scheduler(connection_string: str) -> TaskHub:
         **_common_options(),
     }
     return TaskHub(
-        connection_string,
-        False,
-        partial(DurableTaskSchedulerWorker, **options, logger=_logger("worker")),
-        partial(DurableTaskSchedulerClient, **options, logger=_logger("client")),
+        connection_string=connection_string,
+        in_memory=False,
+        worker=partial(DurableTaskSchedulerWorker, **options, logger=_logger("worker")),
+        client=partial(DurableTaskSchedulerClient, **options, logger=_logger("client")),
     )
 
 

@@ -80,7 +80,7 @@ setup: $(VENV) $(NODE) ## what the others do first
 	$(RUN):
 
 # A set-up that was broken off has left no stamp: the next one starts from nothing.
-$(VENV): requirements.txt requirements-dev.txt
+$(VENV): requirements.txt requirements-sdk.txt requirements-dev.txt
 	$(RUN)python=$$(localstack/toolchain.sh) && \
 	echo 'Setting up .venv ...' >&2 && \
 	{ [ -e $@ ] || "$$python" -m venv --clear .venv; } && rm -f $@ && \

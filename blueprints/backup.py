@@ -2,37 +2,20 @@
 
 import asyncio
 import atexit
-import functools
 import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import azure.durable_functions as df
 
-from sitebackup import activities, names
-from sitebackup.engine import Engine
+from sitebackup import activities
+from sitebackup.process import ProcessEngine
 from sitebackup.registry import ACTIVITIES, ORCHESTRATORS
 from sitebackup.settings import Settings
-from sitebackup.storage import connect
 
 blueprint = df.Blueprint()
-_settings = Settings.from_environment(os.environ)
-
-
-@functools.cache
-def _engine() -> Engine:
-    """Connect once a process, at the first activity: an app without storage can still be indexed."""
-    storage = connect(os.environ)
-    engine = Engine(
-        _settings, storage.container(names.BACKUPS_CONTAINER), storage.container(names.RUNS_CONTAINER)
-    )
-
-    def close() -> None:
-        engine.close()
-        asyncio.run(storage.close())
-
-    atexit.register(close)
-    return engine
+_engine = ProcessEngine(Settings.from_environment(os.environ), os.environ)
+atexit.register(lambda: asyncio.run(_engine.close()))
 
 
 def _bound(body: activities.Body) -> Callable[[Any], Awaitable[Any]]:

@@ -130,7 +130,11 @@ class WorkQueue(Runs):
     def take_activity(self) -> ActivityWork | None:
         """The next activity to run, if any."""
         with self._lock:
-            return self._activities.popleft() if self._activities else None
+            while self._activities:
+                work = self._activities.popleft()
+                if work.ticket in work.execution.open_activities:
+                    return work
+        return None
 
     def complete_activity(
         self, work: ActivityWork, *, result: str | None = None, failure: pb.TaskFailureDetails | None = None

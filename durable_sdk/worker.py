@@ -13,10 +13,10 @@ from durabletask.task import ActivityContext, OrchestrationContext
 from durabletask.worker import ConcurrencyOptions, TaskHubGrpcWorker
 
 from durable_sdk.connection import TaskHub
-from durable_sdk.engine import ProcessEngine
 from durable_sdk.loop import event_loop_thread
 from sitebackup import activities
 from sitebackup.activities import Body
+from sitebackup.process import ProcessEngine
 from sitebackup.registry import ACTIVITIES, ORCHESTRATORS
 from sitebackup.settings import Settings
 

@@ -128,7 +128,7 @@ class WorkQueue(Runs):
     # Activities
 
     def take_activity(self) -> ActivityWork | None:
-        """The next activity to run, if any."""
+        """The next activity to run, if any; one that came back and was answered all the same is not."""
         with self._lock:
             while self._activities:
                 work = self._activities.popleft()

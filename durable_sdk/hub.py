@@ -102,20 +102,18 @@ class LocalHub(Hub):
         return pb.WorkItem(completionToken=token, orchestratorRequest=turn.request)
 
     def _activity_item(self, worker: _Worker) -> pb.WorkItem | None:
-        while len(worker.activities) < worker.max_activities and (work := self.take_activity()):
-            if work.ticket not in work.execution.open_activities:
-                continue  # given back by a worker that finished it all the same
-            token = str(work.ticket)
-            self._activities_out[token] = work
-            worker.activities.add(token)
-            request = pb.ActivityRequest(
-                name=work.name,
-                taskId=work.task_id,
-                input=get_string_value(work.input),
-                orchestrationInstance=pb.OrchestrationInstance(instanceId=work.execution.instance_id),
-            )
-            return pb.WorkItem(completionToken=token, activityRequest=request)
-        return None
+        if len(worker.activities) >= worker.max_activities or (work := self.take_activity()) is None:
+            return None
+        token = str(work.ticket)
+        self._activities_out[token] = work
+        worker.activities.add(token)
+        request = pb.ActivityRequest(
+            name=work.name,
+            taskId=work.task_id,
+            input=get_string_value(work.input),
+            orchestrationInstance=pb.OrchestrationInstance(instanceId=work.execution.instance_id),
+        )
+        return pb.WorkItem(completionToken=token, activityRequest=request)
 
     def _announce(self) -> None:
         with self._news:

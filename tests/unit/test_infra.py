@@ -9,8 +9,8 @@ import pytest
 
 from localstack.settings import PROJECT
 from sitebackup import names
+from sitebackup.process import ProcessEngine
 from sitebackup.settings import SettingError, Settings
-from sitebackup.storage import connect
 from tests.support.bicep import INFRA, BicepFile, Resource, body_of, descriptions, outputs_used, parse_all
 
 FILES = parse_all()
@@ -124,26 +124,25 @@ def test_azd_finds_the_site_of_its_service() -> None:
 # ---- against the code
 
 
-def test_the_settings_of_the_app_are_those_that_the_code_reads() -> None:
+async def test_the_settings_of_the_app_are_those_that_the_code_reads() -> None:
     settings = app_settings()
-    options = Recorder({})
-    Settings.from_environment(options)
-    account = Recorder({name: "https://backups.example" for name in settings if name.startswith("Backup")})
-    assert connect(account).url == "https://backups.example/"
+    account = "https://backups.example"
+    environment = Recorder({name: account for name in settings if name.startswith("BackupStorage")})
+    engine = ProcessEngine(Settings.from_environment(environment), environment)
+    engine()  # connects: raises unless what the deployment sets is enough
+    await engine.close()
 
-    read = options.asked | account.asked
+    read = environment.asked
     assert read - settings.keys() == ELSEWHERE, "settings of the code that the deployment leaves out"
     assert settings.keys() - read == OF_THE_HOST, "settings of the deployment that nobody reads"
 
 
-def test_the_code_reads_the_environment_through_these_two_doors_only() -> None:
-    doors = ("Settings.from_environment(os.environ)", "connect(os.environ)")
-    for package in ("sitebackup", "blueprints"):
-        for source in (PROJECT / package).rglob("*.py"):
-            text = source.read_text()
-            for door in doors:
-                text = text.replace(door, "")
-            assert not re.search(r"environ\b(?!ment)|getenv", text), source
+def test_the_code_has_no_other_way_to_read_a_setting() -> None:
+    """The domain is handed an environment; the blueprints hand it on whole."""
+    for source in (PROJECT / "sitebackup").rglob("*.py"):
+        assert not re.search(r"environ\b|getenv", source.read_text()), source
+    for source in (PROJECT / "blueprints").rglob("*.py"):
+        assert not re.search(r"environ[.\[]|getenv", source.read_text()), source
 
 
 @pytest.mark.parametrize(
@@ -260,3 +259,36 @@ def test_the_site_answers_over_tls_only() -> None:
     [site] = of_type("Microsoft.Web/sites")
     assert site.body["properties"]["httpsOnly"] is True
     assert site.body["properties"]["siteConfig"]["minTlsVersion"] == "1.2"
+
+
+# ---- the documents
+
+
+@pytest.mark.parametrize("query", ["runs", "failures", "slow-runs"])
+def test_the_queries_of_the_documents_are_those_that_are_deployed(query: str) -> None:
+    deployed = (INFRA / f"queries/{query}.kql").read_text()
+    assert f"```kusto\n{deployed}```\n" in (PROJECT / "docs/operate.md").read_text()
+
+
+def test_every_parameter_of_a_deployment_is_documented_with_its_default() -> None:
+    rows = re.findall(
+        r"^\| `(\w+)` \|[^|]*\| ([^|]+) \|", (PROJECT / "docs/deploy.md").read_text(), re.MULTILINE
+    )
+    documented = {name: default.strip("`") for name, default in rows}
+    parameters = MAIN.section("parameters")
+    assert documented.keys() == parameters.keys()
+    for name, parameter in parameters.items():
+        default = parameter["default"]
+        if isinstance(default, bool | int):
+            assert documented[name] == json.dumps(default), name
+
+
+def test_every_test_that_the_security_page_names_exists() -> None:
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", (PROJECT / "docs/security.md").read_text())
+    assert named
+    missing = [
+        f"{file}::{test}"
+        for file, test in named
+        if not re.search(rf"^(async )?def {test}\(", (PROJECT / "tests" / file).read_text(), re.MULTILINE)
+    ]
+    assert missing == []

@@ -56,9 +56,16 @@ resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
       }
     ]
   }
+}
 
-  resource appSubnet 'subnets' existing = { name: 'app' }
-  resource endpointSubnet 'subnets' existing = { name: 'endpoints' }
+resource appSubnet 'Microsoft.Network/virtualNetworks/subnets@2024-05-01' existing = {
+  parent: network
+  name: 'app'
+}
+
+resource endpointSubnet 'Microsoft.Network/virtualNetworks/subnets@2024-05-01' existing = {
+  parent: network
+  name: 'endpoints'
 }
 
 resource zones 'Microsoft.Network/privateDnsZones@2024-06-01' = [
@@ -88,7 +95,7 @@ resource privateEndpoints 'Microsoft.Network/privateEndpoints@2024-05-01' = [
     location: location
     tags: tags
     properties: {
-      subnet: { id: network::endpointSubnet.id }
+      subnet: { id: endpointSubnet.id }
       privateLinkServiceConnections: [
         {
           name: endpoint.name
@@ -114,4 +121,4 @@ resource addresses 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2024
   }
 ]
 
-output appSubnetId string = network::appSubnet.id
+output appSubnetId string = appSubnet.id

@@ -86,13 +86,13 @@ def test_every_parameter_says_what_it_is(file: BicepFile) -> None:
 
 
 def test_every_parameter_of_a_deployment_has_a_default() -> None:
-    assert [name for name, it in MAIN.section("parameters").items() if "default" not in it] == []
+    assert [name for name, it in MAIN.section("parameters").items() if it["default"] is None] == []
 
 
 def test_every_module_is_a_file_here_and_gets_the_parameters_that_it_declares() -> None:
     for symbol, module in MAIN.section("modules").items():
         declared = FILES[module["detail"]["path"]].section("parameters")
-        required = {name for name, parameter in declared.items() if "default" not in parameter}
+        required = {name for name, parameter in declared.items() if parameter["default"] is None}
         passed = body_of(module)["params"].keys()
         assert required <= passed <= declared.keys(), symbol
 

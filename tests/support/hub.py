@@ -1,7 +1,7 @@
 """A task hub in a hundred lines, with Microsoft's own replay engine in it.
 
-Orchestrations run in this thread, one turn per completed task: the longest history that a run can have. The
-order in which tasks complete is drawn from a seed. Every turn is kept, so that a test can replay it.
+Orchestrations run in this thread, by default one turn per completed task: the longest history that a run
+can have. The order in which tasks complete is drawn from a seed. Every turn is kept, for a test to replay.
 """
 
 import json
@@ -23,6 +23,14 @@ from durabletask.worker import (
 from sitebackup.registry import ORCHESTRATORS
 
 type Activity = Callable[[Any], Any]
+
+_COMPLETIONS = {
+    "taskCompleted",
+    "taskFailed",
+    "timerFired",
+    "subOrchestrationInstanceCompleted",
+    "subOrchestrationInstanceFailed",
+}
 
 
 @dataclass
@@ -47,19 +55,39 @@ class Instance:
     failure: str | None = None
 
     @property
+    def longest_history(self) -> int:
+        """Events that the history would have if every task had completed in a turn of its own."""
+        kinds = [event.WhichOneof("eventType") for event in self.history]
+        turns = 1 + sum(kind in _COMPLETIONS for kind in kinds)
+        return (
+            len(kinds) - kinds.count("orchestratorStarted") - kinds.count("orchestratorCompleted") + 2 * turns
+        )
+
+    @property
     def statuses(self) -> list[Any]:
         """The custom status after each turn."""
         return [json.loads(turn.status) for turn in self.turns if turn.status]
 
 
 class Hub:
-    """Runs orchestrations against `activities`; `instances` has each one that ran, sub-orchestrations too."""
+    """Runs orchestrations against `activities`; `instances` has each one that ran, sub-orchestrations too.
 
-    def __init__(self, activities: Mapping[str, Activity], seed: int = 0, keep_turns: bool = True) -> None:
+    `at_once`: tasks that complete before the next turn.
+    """
+
+    def __init__(
+        self,
+        activities: Mapping[str, Activity],
+        seed: int = 0,
+        *,
+        keep_turns: bool = True,
+        at_once: int = 1,
+    ) -> None:
         self.instances: list[Instance] = []
         self._activities = activities
         self._random = random.Random(seed)  # noqa: S311 - an order of completion, no secret
         self._keep_turns = keep_turns
+        self._at_once = at_once
         self._registry = _Registry()
         for name, orchestrator in ORCHESTRATORS.items():
             self._registry.add_named_orchestrator(name, orchestrator)
@@ -77,10 +105,9 @@ class Hub:
                     return instance
                 instance.history.append(_scheduled(action))
                 open_tasks.append(action)
-            pending = []
-            if open_tasks:
-                task = open_tasks.pop(self._random.randrange(len(open_tasks)))
-                pending = [self._perform(task, instance_id)]
+            self._random.shuffle(open_tasks)
+            completed, open_tasks = open_tasks[: self._at_once], open_tasks[self._at_once :]
+            pending = [self._perform(task, instance_id) for task in completed]
         raise AssertionError(f"{name} waits for nothing and does not end")
 
     def execute(

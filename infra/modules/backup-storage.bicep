@@ -39,6 +39,7 @@ param publicAccess bool
 var backupsContainer = 'backups'
 var runsContainer = 'backup-runs'
 var containerNames = [backupsContainer, runsContainer]
+var operatorContainers = empty(operatorPrincipalId) ? [] : containerNames
 
 var storageBlobDataContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
 var storageBlobDataReader = '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1'
@@ -134,7 +135,7 @@ resource appAccess 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
 ]
 
 resource operatorAccess 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
-  for (containerName, index) in empty(operatorPrincipalId) ? [] : containerNames: {
+  for (containerName, index) in operatorContainers: {
     scope: containers[index]
     name: guid(account.id, containerName, operatorPrincipalId, storageBlobDataReader)
     properties: {

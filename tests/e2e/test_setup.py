@@ -28,6 +28,7 @@ def checkout(tmp_path: Path) -> Path:
     for name in ("Makefile", "localstack/toolchain.sh"):
         shutil.copy(PROJECT / name, folder / name)
     (folder / "requirements.txt").touch()
+    (folder / "requirements-sdk.txt").touch()
     (folder / "requirements-dev.txt").touch()
     # npm makes node_modules only if there is something to put in.
     part = {"name": "part", "version": "1.0.0"}

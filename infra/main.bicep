@@ -33,6 +33,9 @@ param concurrency int = 32
 @maxValue(1000000)
 param listBudget int = 20000
 
+@description('Whether log and error messages may name the files that are backed up, a line a file. The runs\' records name them in any case.')
+param logPaths bool = false
+
 @description('Replication of the backups. The default survives the loss of the region.')
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS', 'Standard_RAGRS', 'Standard_RAGZRS'])
 param backupRedundancy string = 'Standard_GRS'
@@ -158,6 +161,7 @@ module functionApp 'modules/function-app.bicep' = {
     allowedRoots: join(roots, ':')
     concurrency: concurrency
     listBudget: listBudget
+    logPaths: logPaths
     subnetId: privateNetwork ? network.outputs.appSubnetId : ''
   }
 }

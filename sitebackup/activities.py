@@ -59,7 +59,7 @@ async def get_file_list(request: Any, engine: Engine) -> list[str] | dict[str, A
     `[[plan, part], ...]`.
     """
     if isinstance(request, str | None):
-        return await engine.in_thread(lambda: _list_paths(_checked(request, engine)[1]))
+        return await engine.in_thread(lambda: _list_paths(request, engine))
     return await _list_into_plan(request["run"], request["request"], request["left"], engine)
 
 
@@ -98,7 +98,7 @@ async def write_manifest(request: dict[str, Any], engine: Engine) -> dict[str, A
         "finished": request["finished"],
     }
     summary = await manifest.write(engine.runs, request["run"], request["plans"], head)
-    return {"named": summary.named}
+    return _anonymous({"named": summary.named}, engine)
 
 
 async def verify_manifest(request: dict[str, Any], engine: Engine) -> dict[str, Any]:
@@ -113,7 +113,7 @@ async def verify_manifest(request: dict[str, Any], engine: Engine) -> dict[str, 
     head = await manifest.read_head(engine.runs, run)
     prefix = blobname.escape(head["root"].rstrip("/") + "/")
     findings = await verify.compare(manifest.read(engine.runs, run), engine.backups, prefix)
-    return findings.to_json() | {"size": blob.size}
+    return _anonymous(findings.to_json(), engine) | {"size": blob.size}
 
 
 async def verify_blobs(request: dict[str, Any], engine: Engine) -> dict[str, Any]:
@@ -126,7 +126,12 @@ async def verify_blobs(request: dict[str, Any], engine: Engine) -> dict[str, Any
 
     entries = manifest.read(engine.runs, request["run"], request["begin"], request["end"])
     await _all([check(entry) async for entry in entries if entry.outcome == "copied"])
-    return findings.to_json()
+    return _anonymous(findings.to_json(), engine)
+
+
+def _anonymous(answer: dict[str, Any], engine: Engine) -> dict[str, Any]:
+    """`answer`, without its names if none may get into a message: the host logs what a run fails with."""
+    return answer if engine.settings.log_paths else answer | {"named": []}
 
 
 def _checked(request: Input, engine: Engine) -> tuple[BackupRequest, Place]:
@@ -147,11 +152,13 @@ def _checked(request: Input, engine: Engine) -> tuple[BackupRequest, Place]:
     return parsed, Place(root, real)
 
 
-def _list_paths(place: Place) -> list[str]:
-    _log.info("Searching for files under '%s'...", place.root)
+def _list_paths(request: Input, engine: Engine) -> list[str]:
+    _, place = _checked(request, engine)
+    level = engine.settings.path_level
+    _log.log(level, "Searching for files under '%s'...", place.root)
     items = (entry for entry in walk(place.real, [""]) if isinstance(entry, Item))
     paths = [place.name(item.path) for item in items if item.kind == "file"]
-    _log.info("Found %d file(s) under %s.", len(paths), place.root)
+    _log.log(level, "Found %d file(s) under %s.", len(paths), place.root)
     return paths
 
 
@@ -163,7 +170,8 @@ async def _list_into_plan(run: str, request: Input, left: list[Any], engine: Eng
         parts = [await engine.runs.read_left(run, plan, part) for plan, part in left]
         directories = [directory for part in parts for directory in part]
 
-    _log.info("Searching for files under '%s'...", place.root)
+    level = engine.settings.path_level
+    _log.log(level, "Searching for files under '%s'...", place.root)
     plan = engine.runs.new_plan(run, place)
     entries = walk(place.real, directories, engine.settings.list_budget, parsed.selection(device))
     found = Tally()
@@ -185,7 +193,7 @@ async def _list_into_plan(run: str, request: Input, left: list[Any], engine: Eng
     await plan.close(parts)
     if odd:
         await engine.runs.write_outcomes(run, plan.id, LISTING, odd)
-    _log.info("Found %d file(s) under %s.", found.files, place.root)
+    _log.log(level, "Found %d file(s) under %s.", found.files, place.root)
 
     return (found + Tally.of(map(manifest.tally_of, odd))).to_json() | {
         "plans": [[plan.id, len(plan.tasks), bool(odd)]],
@@ -227,7 +235,8 @@ async def _copy(place: Place, item: Item, engine: Engine) -> Copied:
     async with engine.files:
         path = place.name(item.path)
         location = f"{names.BACKUPS_CONTAINER}/{blobname.escape(path)}"
-        _log.info("Copying '%s' to '%s'. Total bytes = %d.", path, location, item.size)
+        level = engine.settings.path_level
+        _log.log(level, "Copying '%s' to '%s'. Total bytes = %d.", path, location, item.size)
         return await engine.copier.copy(place, item)
 
 

@@ -71,9 +71,19 @@ def backup_site_content(ctx: OrchestrationContext, request: Any) -> Steps[int]:
 
     `request` is what `BackupRequest.parse` reads.
     """
+    status = Status(ctx)
+    try:
+        copied = yield from _backup(ctx, request, status)
+    except Exception:
+        status.ended("Failed")
+        raise
+    status.ended("Completed")
+    return copied
+
+
+def _backup(ctx: OrchestrationContext, request: Any, status: Status) -> Steps[int]:
     run = ctx.instance_id
     started = ctx.current_utc_datetime
-    status = Status(ctx)
     patience = _Patience(ctx, status)
 
     status.enter("listing")
@@ -295,13 +305,18 @@ def _iso(moment: Any) -> str:
 
 
 def _partial(status: Status, named: Sequence[str]) -> str:
-    text = f"{status.failed} of {status.entries} entries were not backed up: {'; '.join(named)}"
-    if status.failed > len(named):
-        text += f"; and {status.failed - len(named)} more"
-    return f"{text}. All outcomes: {status.manifest}."
+    text = f"{status.failed} of {status.entries} entries were not backed up"
+    return f"{text}{_names(named, status.failed)}. All outcomes: {status.manifest}."
 
 
 def _mismatch(found: Answer) -> str:
     count = found["missing"] + found["changed"]
-    text = f"{count} of {found['checked']} blobs are not what was saved: {'; '.join(found['named'])}"
-    return text + (f"; and {count - len(found['named'])} more." if count > len(found["named"]) else ".")
+    text = f"{count} of {found['checked']} blobs are not what was saved"
+    return f"{text}{_names(found['named'], count)}."
+
+
+def _names(named: Sequence[str], count: int) -> str:
+    if not named:  # BACKUP_LOG_PATHS=false
+        return ""
+    more = f"; and {count - len(named)} more" if count > len(named) else ""
+    return f": {'; '.join(named)}{more}"

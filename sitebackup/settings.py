@@ -4,6 +4,7 @@
 own naming, and `sitebackup.storage` reads them.
 """
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,11 +25,13 @@ class Settings:
     `allowed_roots`: real paths; only these directories and what is below them may be backed up.
     `concurrency`: files in flight at once in one worker process; the connections to storage are 100.
     `list_budget`: files after which one listing call enters no further directory.
+    `log_paths`: whether log and error messages may name what is backed up.
     """
 
     allowed_roots: tuple[str, ...]
     concurrency: int
     list_budget: int
+    log_paths: bool = True
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -37,7 +40,13 @@ class Settings:
             allowed_roots=_roots(environment),
             concurrency=_integer(environment, "BACKUP_CONCURRENCY", 32, 1, 100),
             list_budget=_integer(environment, "BACKUP_LIST_BUDGET", 20_000, 1, 1_000_000),
+            log_paths=_boolean(environment, "BACKUP_LOG_PATHS", default=True),
         )
+
+    @property
+    def path_level(self) -> int:
+        """The level to log a line at that names a file or a directory."""
+        return logging.INFO if self.log_paths else logging.DEBUG
 
     def allows(self, directory: str) -> bool:
         """Tell whether `directory`, its symbolic links resolved, is inside an allowed root."""
@@ -67,3 +76,12 @@ def _integer(environment: Mapping[str, str], name: str, default: int, least: int
     if not value.isascii() or not value.isdecimal() or not least <= int(value) <= most:
         raise SettingError(f"{name} takes a whole number from {least} to {most}, not '{value}'.")
     return int(value)
+
+
+def _boolean(environment: Mapping[str, str], name: str, *, default: bool) -> bool:
+    value = environment.get(name, "").strip()
+    if not value:
+        return default
+    if value.lower() not in ("true", "false"):
+        raise SettingError(f"{name} takes true or false, not '{value}'.")
+    return value.lower() == "true"

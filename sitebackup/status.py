@@ -1,10 +1,22 @@
-"""What the caller of a backup sees while it runs: the instance's custom status."""
+"""How far a backup is: the instance's custom status for its caller, events in the log for its operator.
 
+An event is one line, its name and a JSON object with the instance, the phase and counts, never a name:
+
+    backup.phase {"instanceId": "4f1c...", "phase": "copying", "seconds": 1.2, "files": 3000, ...}
+    backup.ended {"instanceId": "4f1c...", "status": "Completed", "seconds": 9.8, "files": 3000, ...}
+
+All of it is in the text because the Functions host keeps nothing else of a Python log record.
+"""
+
+import json
+import logging
 from typing import Any
 
 from durabletask.task import OrchestrationContext
 
 from sitebackup.tally import Tally
+
+_log = logging.getLogger(__name__)
 
 
 class Status:
@@ -15,6 +27,8 @@ class Status:
 
     def __init__(self, ctx: OrchestrationContext) -> None:
         self._ctx = ctx
+        self._log = ctx.create_replay_safe_logger(_log)
+        self._started = ctx.current_utc_datetime
         self._phase = ""
         self._trouble: str | None = None
         self.manifest: str | None = None
@@ -35,6 +49,11 @@ class Status:
         """Begin a phase: listing, copying, finishing, done."""
         self._phase = phase
         self._publish()
+        self._event("backup.phase", phase=phase)
+
+    def ended(self, status: str) -> None:
+        """Tell the log, once a run, how it ended: as `Completed` or `Failed`."""
+        self._event("backup.ended", status=status)
 
     def listed(self, answer: dict[str, Any]) -> None:
         """Add the tally of a listing."""
@@ -50,6 +69,20 @@ class Status:
         """Say what the backup waits for, or that it goes on."""
         self._trouble = trouble
         self._publish()
+
+    def _event(self, name: str, **state: str) -> None:
+        event = {
+            "instanceId": self._ctx.instance_id,
+            **state,
+            "seconds": (self._ctx.current_utc_datetime - self._started).total_seconds(),
+            "filesFound": self.found.files,
+            "files": self.done.files,
+            "bytes": self.done.bytes,
+            "failed": self.failed,
+            "vanished": self.found.vanished + self.done.vanished,
+            "skipped": self.found.skipped,
+        }
+        self._log.info("%s %s", name, json.dumps(event))
 
     def _publish(self) -> None:
         found, done = self.found, self.done

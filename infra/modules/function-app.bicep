@@ -37,6 +37,9 @@ param concurrency int
 @description('Entries after which a listing enters no further directory.')
 param listBudget int
 
+@description('Whether log and error messages may name the files that are backed up.')
+param logPaths bool
+
 @description('Subnet that the app\'s outgoing traffic starts from. Empty: none.')
 param subnetId string
 
@@ -112,6 +115,7 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
     BACKUP_ALLOWED_ROOTS: allowedRoots
     BACKUP_CONCURRENCY: string(concurrency)
     BACKUP_LIST_BUDGET: string(listBudget)
+    BACKUP_LOG_PATHS: logPaths ? 'true' : 'false'
   }
 }
 

@@ -21,9 +21,10 @@ def test_settings_are_read_from_the_environment() -> None:
             "BACKUP_ALLOWED_ROOTS": "/srv/a:/srv/b/",
             "BACKUP_CONCURRENCY": "8",
             "BACKUP_LIST_BUDGET": "1000",
+            "BACKUP_LOG_PATHS": "False",
         }
     )
-    assert settings == Settings(allowed_roots=("/srv/a", "/srv/b"), concurrency=8, list_budget=1_000)
+    assert settings == Settings(("/srv/a", "/srv/b"), concurrency=8, list_budget=1_000, log_paths=False)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,7 @@ def test_settings_are_read_from_the_environment() -> None:
         ("BACKUP_CONCURRENCY", "1.5", "not '1.5'"),
         ("BACKUP_CONCURRENCY", "٣", "not '٣'"),
         ("BACKUP_LIST_BUDGET", "-1", "BACKUP_LIST_BUDGET takes a whole number from 1 to 1000000, not '-1'."),
+        ("BACKUP_LOG_PATHS", "no", "BACKUP_LOG_PATHS takes true or false, not 'no'."),
         ("BACKUP_ALLOWED_ROOTS", "srv", "BACKUP_ALLOWED_ROOTS takes absolute paths .* 'srv' is relative."),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 
 from localstack.azurite import Azurite
 from tests.e2e.support.apps import RunningApp, app_elsewhere, running_app
+from tests.e2e.support.proxy import Proxy, storage_proxy
 
 _HOSTS = pytest.StashKey[list[RunningApp]]()
 _TAIL = 8_000
@@ -44,6 +45,24 @@ def app(request: pytest.FixtureRequest, allowed_environ: dict[str, str]) -> Gene
         with running_app(request.getfixturevalue("azurite"), allowed_environ) as running:
             request.config.stash.setdefault(_HOSTS, []).append(running)
             yield running
+
+
+@pytest.fixture(scope="session")
+def proxy(azurite: Azurite) -> Generator[Proxy]:
+    """What stands between `proxied_app` and the emulator; it makes no trouble until a test asks for it."""
+    with storage_proxy(azurite) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def proxied_app(
+    request: pytest.FixtureRequest, azurite: Azurite, proxy: Proxy, allowed_environ: dict[str, str]
+) -> Generator[RunningApp]:
+    """An app, shared by tests, that reaches storage by way of `proxy`; the tests themselves do not."""
+    settings = {**allowed_environ, "BackupStorage": proxy.connection_string}
+    with running_app(azurite, settings) as running:
+        request.config.stash.setdefault(_HOSTS, []).append(running)
+        yield running
 
 
 @pytest.fixture

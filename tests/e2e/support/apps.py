@@ -1,11 +1,13 @@
 """The app, running, and how to reach it: in a stack of the tests' own, or behind HOST_URL."""
 
+import json
 import os
 import socket
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import httpx
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from localstack.azurite import Azurite
@@ -34,6 +36,17 @@ class RunningApp:
     def back_up(self, root: object, timeout: float = 60) -> Document:
         """Run a backup of `root` to its end, within `timeout` seconds; returns the final status document."""
         return self.client.wait(self.client.start(str(root)), timeout)
+
+    def start(self, function: str, request: object) -> httpx.Response:
+        """POST `request`, as JSON, to start the orchestrator `function`; returns whatever the app answers."""
+        url = f"{self.base_url}/orchestrators/{function}"
+        body = json.dumps(request)  # ASCII, so that a name that is not UTF-8 can be sent too
+        headers = {"Content-Type": "application/json"}
+        return httpx.post(url, content=body, headers=headers, timeout=30, trust_env=False)
+
+    def run(self, function: str, request: object, timeout: float = 60) -> Document:
+        """Run the orchestrator `function` to its end, as `back_up` does."""
+        return self.client.wait(self.start(function, request).raise_for_status().json(), timeout)
 
 
 @contextmanager

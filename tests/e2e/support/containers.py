@@ -49,6 +49,12 @@ def blob_content(container: ContainerClient, path: Path) -> bytes:
     return container.download_blob(str(path).lstrip("/")).readall()
 
 
+def rfc3339(time_ns: int) -> str:
+    """A time in nanoseconds since the epoch, as RFC 3339 has it."""
+    seconds, nanoseconds = divmod(time_ns, 10**9)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{nanoseconds:09d}Z"
+
+
 def _path_of(name: str) -> bytes:
     return _ESCAPE.sub(lambda match: bytes.fromhex(match[1].decode()), name.encode())
 
@@ -56,9 +62,8 @@ def _path_of(name: str) -> bytes:
 def _difference(pair: tuple[ContainerClient, BlobProperties, Path]) -> str | None:
     container, blob, path = pair
     status = path.lstat()
-    seconds, nanoseconds = divmod(status.st_mtime_ns, 10**9)
     metadata = {
-        "mtime": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{nanoseconds:09d}Z",
+        "mtime": rfc3339(status.st_mtime_ns),
         "mode": oct(status.st_mode)[2:],
         "uid": str(status.st_uid),
         "gid": str(status.st_gid),

@@ -5,8 +5,12 @@ make_tree(tmp_path / "site", {"index.html": b"hello", "logs": {"today.log": Size
 
 import os
 import random
+import socket
+import stat
 from collections.abc import Mapping
+from contextlib import chdir, suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 
@@ -24,7 +28,29 @@ class Link:
     target: str
 
 
-type Tree = Mapping[str, Tree | bytes | Size | Link]
+@dataclass(frozen=True, slots=True)
+class HardLink:
+    """Another name of the file `target`, which stands before it in the same directory."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sparse:
+    """A file of this many bytes that are zero and take no room on the disk."""
+
+    size: int
+
+
+class Special(StrEnum):
+    """What has a name in a file system and no content."""
+
+    FIFO = "fifo"
+    SOCKET = "socket"
+    DEVICE = "character device"
+
+
+type Tree = Mapping[str, Tree | bytes | Size | Link | HardLink | Sparse | Special]
 """The entries of a directory: directories, files by content or by size, links.
 
 A name may be any that the file system takes, bytes that are not UTF-8 as `os.fsdecode` gives them.
@@ -32,7 +58,7 @@ A name may be any that the file system takes, bytes that are not UTF-8 as `os.fs
 
 
 def make_tree(root: Path, tree: Tree) -> Path:
-    """Create `root` with the entries of `tree`; returns `root`."""
+    """Create `root` with the entries of `tree`; returns `root`. Where devices may not be made, none is."""
     root.mkdir(parents=True)
     for name, entry in tree.items():
         path = root / name
@@ -43,9 +69,29 @@ def make_tree(root: Path, tree: Tree) -> Path:
                 path.write_bytes(random.Random(os.fsencode(name)).randbytes(size))  # noqa: S311 - only noise
             case Link(target):
                 path.symlink_to(target)
+            case HardLink(target):
+                path.hardlink_to(root / target)
+            case Sparse(size):
+                path.touch()
+                os.truncate(path, size)
+            case Special():
+                _make_special(path, entry)
             case _:
                 make_tree(path, entry)
     return root
+
+
+def _make_special(path: Path, kind: Special) -> None:
+    match kind:
+        case Special.FIFO:
+            os.mkfifo(path)
+        case Special.SOCKET:
+            # A socket's whole path has about a hundred bytes at most, its name alone fits.
+            with chdir(path.parent), socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(path.name)
+        case Special.DEVICE:
+            with suppress(PermissionError):
+                os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 3))  # the null device
 
 
 def total_bytes(root: Path) -> int:

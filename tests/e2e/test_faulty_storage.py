@@ -1,0 +1,127 @@
+"""Storage that makes trouble: whatever it does, no run ends `Completed` with something missing."""
+
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from localstack.client import Document
+from tests.e2e.support.apps import RunningApp
+from tests.e2e.support.containers import assert_container_equals_tree
+from tests.e2e.support.proxy import Proxy, Trouble, always, sometimes
+from tests.e2e.support.trees import Size, Tree, make_tree, total_bytes
+from tests.e2e.support.waiting import wait_until
+
+RETRIED = (
+    Trouble.RESET,
+    Trouble.REQUEST_CUT,
+    Trouble.ANSWER_CUT,
+    Trouble.ANSWER_RESET,
+    Trouble.SLOW,
+    Trouble.BUSY,
+    Trouble.BUSY_PAGE,
+    Trouble.BUSY_SILENT,
+    Trouble.INTERNAL,
+)
+"""What the storage client tries again after a second or a few."""
+
+RATES = {Trouble.DAMAGED: 0.08, **dict.fromkeys(RETRIED, 0.2)}
+"""Shares of the requests; after a damaged one the whole activity waits for 5 s, and the second time 15 s."""
+
+SITE: Tree = {
+    "blocks.bin": Size(8 * 1024 * 1024 + 1),
+    "empty directory": {},
+    **{f"d{n}": {f"f{m}": Size(n + m) for m in range(4)} for n in range(4)},
+}
+
+type Runs = Mapping[Trouble, tuple[Path, Document]]
+
+
+@pytest.fixture(scope="module")
+def troubled(
+    proxied_app: RunningApp, proxy: Proxy, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[Runs]:
+    """Backups under way at the same time, since most of it is waiting: the root of each, and its start.
+
+    Each has a trouble of its own in saving files; what they remember of themselves meets every kind.
+    """
+    parent = tmp_path_factory.mktemp("troubled")
+    with ExitStack() as rules:
+        rules.enter_context(proxy.rule("/backup-runs/", sometimes(1, 0.02, *RETRIED)))
+        runs: dict[Trouble, tuple[Path, Document]] = {}
+        for seed, (trouble, rate) in enumerate(RATES.items(), start=1):
+            root = make_tree(parent / trouble.name, SITE)
+            rules.enter_context(proxy.rule(f"{root}/", sometimes(seed, rate, trouble)))
+            runs[trouble] = (root, proxied_app.client.start(str(root)))
+        yield runs
+
+
+@pytest.mark.usefixtures("troubled")  # those backups run on while this one waits
+def test_an_outage_shows_in_the_status_while_it_lasts_and_loses_nothing(
+    proxied_app: RunningApp, proxy: Proxy, tmp_path: Path
+) -> None:
+    root = make_tree(tmp_path / "site", SITE)
+    with proxy.rule(f"{root}/", always(Trouble.BEING_DELETED)):
+        started = proxied_app.client.start(str(root))
+        seen: list[Document] = []
+
+        def waits() -> bool:
+            seen.append(proxied_app.client.status(started)["customStatus"] or {})
+            return "waitingFor" in seen[-1]
+
+        wait_until(waits, 60, lambda: seen[-1])
+        assert "ContainerBeingDeleted" in seen[-1]["waitingFor"]
+
+    document = proxied_app.client.wait(started, 60)
+    assert document["runtimeStatus"] == "Completed", document
+    assert "waitingFor" not in document["customStatus"]
+    assert document["output"] == total_bytes(root)
+    assert_container_equals_tree(proxied_app.container, root)
+
+
+@pytest.mark.parametrize("trouble", RATES, ids=lambda trouble: trouble.name)
+def test_a_backup_completes_whole_through(
+    proxied_app: RunningApp, proxy: Proxy, troubled: Runs, trouble: Trouble
+) -> None:
+    root, started = troubled[trouble]
+    document = proxied_app.client.wait(started, 100)
+    assert document["runtimeStatus"] == "Completed", document
+    assert document["output"] == total_bytes(root)
+    assert_container_equals_tree(proxied_app.container, root)
+    assert proxy.made(f"{root}/") > 0
+
+
+def test_what_storage_forbids_ends_the_run_at_once_and_is_said(
+    proxied_app: RunningApp, proxy: Proxy, tmp_path: Path
+) -> None:
+    root = make_tree(tmp_path / "site", {"f": b"hello"})
+    with proxy.rule(f"{root}/", always(Trouble.FORBIDDEN)):
+        document = proxied_app.back_up(root, timeout=10)
+    assert document["runtimeStatus"] == "Failed"
+    assert "AuthorizationPermissionMismatch" in document["output"]
+
+
+def test_a_blob_that_storage_acknowledged_and_lost_fails_the_run(
+    proxied_app: RunningApp, proxy: Proxy, tmp_path: Path
+) -> None:
+    root = make_tree(tmp_path / "site", {"kept": b"1", "lost": b"2"})
+    with proxy.rule(f"{root}/lost", always(Trouble.FORGOTTEN)):
+        document = proxied_app.back_up(root, timeout=20)
+    assert document["runtimeStatus"] == "Failed"
+    assert (
+        f"1 of 2 blobs are not what was saved: {root}/lost is missing.".replace(" /", " ")
+        in (document["output"])
+    )
+
+
+def test_a_verification_reads_on_through_answers_that_break_off(
+    proxied_app: RunningApp, proxy: Proxy, tmp_path: Path
+) -> None:
+    root = make_tree(tmp_path / "site", {f"f{n}": Size(n * 1_000) for n in range(30)})
+    run = proxied_app.back_up(root)["instanceId"]
+    with proxy.rule(f"{root}/", sometimes(1, 0.1, Trouble.ANSWER_CUT, Trouble.BUSY)):
+        document = proxied_app.run("E2_VerifyBackup", {"instanceId": run, "deep": True})
+        assert proxy.made(f"{root}/") > 1
+    assert document["runtimeStatus"] == "Completed", document
+    assert (document["output"]["checked"], document["output"]["bytes"]) == (30, total_bytes(root))

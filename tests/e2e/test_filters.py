@@ -1,0 +1,129 @@
+"""Options of a backup over HTTP: what is taken of a tree, and what may fail."""
+
+import os
+import subprocess
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localstack.client import Document
+from tests.e2e.support.apps import RunningApp
+from tests.e2e.support.manifests import read_manifest
+from tests.e2e.support.trees import Link, Tree, make_tree
+
+SITE: Tree = {
+    "index.html": b"1",
+    "app.log": b"2",
+    "logs": {"old.log": b"3", "note.txt": b"4"},
+    "static": {"a.css": b"5", "cache": {"b.css": b"6"}},
+    "current": Link("static"),
+    "empty": {},
+}
+
+
+def back_up(app: RunningApp, root: Path, **options: Any) -> Document:
+    return app.run("E2_BackupSiteContent", {"rootDirectory": str(root), **options})
+
+
+def saved(app: RunningApp, root: Path) -> set[str]:
+    """The names of the blobs below `root`, relative to it."""
+    prefix = f"{root}/".lstrip("/")
+    return {name.removeprefix(prefix) for name in app.container.list_blob_names(name_starts_with=prefix)}
+
+
+@pytest.mark.any_host
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"exclude": ["*.log"]}, "index.html logs/note.txt static/a.css static/cache/b.css current empty"),
+        ({"exclude": ["/logs/", "cache", "empty"]}, "index.html app.log static/a.css current"),
+        (
+            {"exclude": ["*.log", "!app.log"]},
+            "index.html app.log logs/note.txt static/a.css static/cache/b.css current empty",
+        ),
+        ({"include": ["*.css"]}, "static/a.css static/cache/b.css"),
+        ({"include": ["*.css", "*.log"], "exclude": ["static/cache/"]}, "static/a.css app.log logs/old.log"),
+    ],
+    ids=["suffix", "directories", "negation", "include", "both"],
+)
+def test_patterns_select_what_is_saved(
+    app: RunningApp, tmp_path: Path, options: dict[str, list[str]], expected: str
+) -> None:
+    root = make_tree(tmp_path / "site", SITE)
+    document = back_up(app, root, **options)
+    assert document["runtimeStatus"] == "Completed", document
+    assert saved(app, root) == set(expected.split())
+    head, entries = read_manifest(app, document)
+    assert entries.keys() == set(expected.split())
+    assert head["options"] == {
+        "include": [],
+        "exclude": [],
+        "oneFileSystem": False,
+        "allowPartial": False,
+        **options,
+    }
+
+
+@pytest.mark.any_host
+@pytest.mark.parametrize("option", ["include", "exclude"])
+def test_a_pattern_that_cannot_be_read_is_answered_with_400(
+    app: RunningApp, tmp_path: Path, option: str
+) -> None:
+    answer = app.start("E2_BackupSiteContent", {"rootDirectory": str(tmp_path), option: ["ok", "[z-a]"]})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "InvalidPattern"
+
+
+@pytest.mark.any_host
+def test_a_partial_backup_completes_if_that_is_allowed_and_counts_what_failed(
+    app: RunningApp, tmp_path: Path
+) -> None:
+    too_deep: Tree = {"f": b"lost"}
+    for _ in range(5):
+        too_deep = {"x" * 220: too_deep}
+    root = make_tree(tmp_path / "site", {"deep": too_deep, "kept": b"12345"})
+    document = back_up(app, root, allowPartial=True)
+    assert document["runtimeStatus"] == "Completed", document
+    assert document["output"] == 5
+    assert document["customStatus"]["files"] == {
+        "total": 2,
+        "done": 1,
+        "failed": 1,
+        "vanished": 0,
+        "skipped": 0,
+    }
+    assert saved(app, root) == {"kept"}
+
+
+@pytest.fixture
+def tree_with_mount(tmp_path: Path) -> Generator[Path]:
+    """A tree with a file system of its own mounted in it, where tests may mount one."""
+    root = make_tree(tmp_path / "site", {"outside": b"1", "mounted": {}})
+    if os.geteuid() != 0 or run("mount", "-t", "tmpfs", "-o", "size=64k", "none", str(root / "mounted")):
+        pytest.skip("mounting a file system is not permitted here")
+    try:
+        (root / "mounted" / "inside").write_bytes(b"2")
+        yield root
+    finally:
+        assert run("umount", str(root / "mounted")) == 0
+
+
+def run(*command: str) -> int:
+    """Run a command of the system; returns its exit code."""
+    return subprocess.run(command, capture_output=True, timeout=10, check=False).returncode  # noqa: S603 - as the fixture says
+
+
+@pytest.mark.parametrize(
+    ("one_file_system", "expected"), [(False, {"outside", "mounted/inside"}), (True, {"outside"})]
+)
+def test_a_mount_point_is_entered_unless_the_backup_is_to_stay_on_one_file_system(
+    app: RunningApp, tree_with_mount: Path, one_file_system: bool, expected: set[str]
+) -> None:
+    document = back_up(app, tree_with_mount, oneFileSystem=one_file_system)
+    assert document["runtimeStatus"] == "Completed", document
+    assert saved(app, tree_with_mount) == expected
+    _, entries = read_manifest(app, document)
+    skipped = {path: entry["reason"] for path, entry in entries.items() if entry["outcome"] == "skipped"}
+    assert skipped == ({"mounted": "another file system"} if one_file_system else {})

@@ -125,7 +125,7 @@ def test_content_types_are_guessed_by_name(app: RunningApp, document: Document, 
 def test_the_manifest_lists_every_entry_with_what_the_container_has_of_it(
     app: RunningApp, document: Document, root: Path
 ) -> None:
-    _, entries = read_manifest(app, document)
+    _, entries = read_manifest(app.blobs, document)
     saved = {os.path.relpath(path, root): path.lstat() for path in saved_entries(root)}
     copied = {path: entry for path, entry in entries.items() if entry["outcome"] == "copied"}
     assert copied.keys() == saved.keys()
@@ -153,7 +153,7 @@ def test_the_manifest_lists_every_entry_with_what_the_container_has_of_it(
 def test_what_has_no_content_is_skipped_and_in_the_manifest_with_its_reason(
     app: RunningApp, document: Document, root: Path
 ) -> None:
-    _, entries = read_manifest(app, document)
+    _, entries = read_manifest(app.blobs, document)
     odd = {path: entry["reason"] for path, entry in entries.items() if entry["outcome"] != "copied"}
     made = {f"special/{path.name}" for path in (root / "special").iterdir()}  # a device only where permitted
     reasons = {"special/fifo": "fifo", "special/socket": "socket", "special/device": "character device"}
@@ -163,7 +163,7 @@ def test_what_has_no_content_is_skipped_and_in_the_manifest_with_its_reason(
 def test_the_totals_of_manifest_status_and_tree_agree(
     app: RunningApp, document: Document, root: Path
 ) -> None:
-    head, entries = read_manifest(app, document)
+    head, entries = read_manifest(app.blobs, document)
     saved = [path.lstat() for path in saved_entries(root)]
     files = [status.st_size for status in saved if stat.S_ISREG(status.st_mode)]
     links = sum(stat.S_ISLNK(status.st_mode) for status in saved)
@@ -198,6 +198,6 @@ def test_a_root_whose_own_name_needs_escapes_arrives_too(app: RunningApp, tmp_pa
     document = app.back_up(root)
     assert document["runtimeStatus"] == "Completed", document
     assert_container_equals_tree(app.container, root)
-    head, entries = read_manifest(app, document)
+    head, entries = read_manifest(app.blobs, document)
     assert head["root"] == str(root)
     assert entries.keys() == {"f", "empty"}

@@ -55,7 +55,7 @@ def test_patterns_select_what_is_saved(
     document = back_up(app, root, **options)
     assert document["runtimeStatus"] == "Completed", document
     assert saved(app, root) == set(expected.split())
-    head, entries = read_manifest(app, document)
+    head, entries = read_manifest(app.blobs, document)
     assert entries.keys() == set(expected.split())
     assert head["options"] == {
         "include": [],
@@ -124,6 +124,6 @@ def test_a_mount_point_is_entered_unless_the_backup_is_to_stay_on_one_file_syste
     document = back_up(app, tree_with_mount, oneFileSystem=one_file_system)
     assert document["runtimeStatus"] == "Completed", document
     assert saved(app, tree_with_mount) == expected
-    _, entries = read_manifest(app, document)
+    _, entries = read_manifest(app.blobs, document)
     skipped = {path: entry["reason"] for path, entry in entries.items() if entry["outcome"] == "skipped"}
     assert skipped == ({"mounted": "another file system"} if one_file_system else {})

@@ -54,7 +54,7 @@ def test_files_that_vanish_after_they_were_listed_are_counted_and_are_no_failure
         "skipped": 0,
     }
     assert_container_equals_tree(proxied_app.container, root)
-    _, entries = read_manifest(proxied_app, document)
+    _, entries = read_manifest(proxied_app.blobs, document)
     vanished = [path for path, entry in entries.items() if entry["outcome"] == "vanished"]
     assert vanished == sorted(path.name for path in gone)
 
@@ -85,7 +85,7 @@ def test_what_took_a_files_place_fails_with_its_reason_and_nothing_outside_the_t
         document = proxied_app.client.wait(started, 60)
 
     assert document["runtimeStatus"] == "Failed"
-    _, entries = read_manifest(proxied_app, document)
+    _, entries = read_manifest(proxied_app.blobs, document)
     reasons = {
         root / path: entry["reason"] for path, entry in entries.items() if entry["outcome"] == "failed"
     }
@@ -190,7 +190,7 @@ def test_a_file_written_all_the_time_is_saved_whole_as_it_once_was_or_fails(
         document = app.back_up(root)
         assert written > before + 20
 
-    _, entries = read_manifest(app, document)
+    _, entries = read_manifest(app.blobs, document)
     assert entries.keys() == {"small.log", "large.log", "replaced"}
     saved = {path for path, entry in entries.items() if entry["outcome"] == "copied"}
     for path in entries.keys() - saved:

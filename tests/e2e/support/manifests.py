@@ -4,19 +4,19 @@ import json
 from typing import Any
 
 import jsonschema
+from azure.storage.blob import BlobServiceClient
 
 from localstack.client import Document
 from localstack.settings import PROJECT
-from tests.e2e.support.apps import RunningApp
 
 
-def read_manifest(app: RunningApp, document: Document) -> tuple[Document, dict[str, Document]]:
-    """The head, and the entries by path, of the manifest that a run's final status `document` names.
+def read_manifest(blobs: BlobServiceClient, document: Document) -> tuple[Document, dict[str, Document]]:
+    """The head, and the entries by path, of the manifest in `blobs` that a run's final status names.
 
     Fails unless every line is what docs/manifest.schema.json says and the entries are sorted by path.
     """
     container, _, name = document["customStatus"]["manifest"].partition("/")
-    content = app.blobs.get_container_client(container).download_blob(name).readall()
+    content = blobs.get_container_client(container).download_blob(name).readall()
     head, *entries = [json.loads(line) for line in content.splitlines()]
     schema = json.loads((PROJECT / "docs/manifest.schema.json").read_text())
     validator: Any = jsonschema.Draft202012Validator(schema)

@@ -9,7 +9,7 @@ import pytest
 from localstack.client import Document
 from tests.e2e.support.apps import RunningApp
 from tests.e2e.support.containers import assert_container_equals_tree
-from tests.e2e.support.proxy import Proxy, Trouble, always, sometimes
+from tests.e2e.support.proxy import Proxy, Rule, Trouble, always, at_first, sometimes
 from tests.e2e.support.trees import Size, Tree, make_tree, total_bytes
 from tests.e2e.support.waiting import wait_until
 
@@ -26,8 +26,7 @@ RETRIED = (
 )
 """What the storage client tries again after a second or a few."""
 
-RATES = {Trouble.DAMAGED: 0.08, **dict.fromkeys(RETRIED, 0.2)}
-"""Shares of the requests; after a damaged one the whole activity waits for 5 s, and the second time 15 s."""
+TROUBLES = (Trouble.DAMAGED, *RETRIED, Trouble.BEING_DELETED)
 
 SITE: Tree = {
     "blocks.bin": Size(8 * 1024 * 1024 + 1),
@@ -36,6 +35,18 @@ SITE: Tree = {
 }
 
 type Runs = Mapping[Trouble, tuple[Path, Document]]
+
+
+def rule_of(trouble: Trouble) -> Rule:
+    """How `trouble` happens to the blobs of a backup.
+
+    The client does not try again what was damaged, or is being deleted: the activity does after 5 s, and the
+    backup after another 15 s.
+    """
+    if trouble is Trouble.BEING_DELETED:
+        return at_first(2, trouble)
+    rate = 0.08 if trouble is Trouble.DAMAGED else 0.2
+    return sometimes(TROUBLES.index(trouble) + 1, rate, trouble)
 
 
 @pytest.fixture(scope="module")
@@ -50,46 +61,24 @@ def troubled(
     with ExitStack() as rules:
         rules.enter_context(proxy.rule("/backup-runs/", sometimes(1, 0.02, *RETRIED)))
         runs: dict[Trouble, tuple[Path, Document]] = {}
-        for seed, (trouble, rate) in enumerate(RATES.items(), start=1):
+        for trouble in TROUBLES:
             root = make_tree(parent / trouble.name, SITE)
-            rules.enter_context(proxy.rule(f"{root}/", sometimes(seed, rate, trouble)))
+            rules.enter_context(proxy.rule(f"/backups{root}/", rule_of(trouble)))
             runs[trouble] = (root, proxied_app.client.start(str(root)))
         yield runs
 
 
-@pytest.mark.usefixtures("troubled")  # those backups run on while this one waits
-def test_an_outage_shows_in_the_status_while_it_lasts_and_loses_nothing(
-    proxied_app: RunningApp, proxy: Proxy, tmp_path: Path
-) -> None:
-    root = make_tree(tmp_path / "site", SITE)
-    with proxy.rule(f"{root}/", always(Trouble.BEING_DELETED)):
-        started = proxied_app.client.start(str(root))
-        seen: list[Document] = []
+def test_an_outage_shows_in_the_status_while_it_lasts(proxied_app: RunningApp, troubled: Runs) -> None:
+    _, started = troubled[Trouble.BEING_DELETED]
+    status: Document = {}
 
-        def waits() -> bool:
-            seen.append(proxied_app.client.status(started)["customStatus"] or {})
-            return "waitingFor" in seen[-1]
+    def waits() -> bool:
+        nonlocal status
+        status = proxied_app.client.status(started)["customStatus"] or {}
+        return "waitingFor" in status
 
-        wait_until(waits, 60, lambda: seen[-1])
-        assert "ContainerBeingDeleted" in seen[-1]["waitingFor"]
-
-    document = proxied_app.client.wait(started, 60)
-    assert document["runtimeStatus"] == "Completed", document
-    assert "waitingFor" not in document["customStatus"]
-    assert document["output"] == total_bytes(root)
-    assert_container_equals_tree(proxied_app.container, root)
-
-
-@pytest.mark.parametrize("trouble", RATES, ids=lambda trouble: trouble.name)
-def test_a_backup_completes_whole_through(
-    proxied_app: RunningApp, proxy: Proxy, troubled: Runs, trouble: Trouble
-) -> None:
-    root, started = troubled[trouble]
-    document = proxied_app.client.wait(started, 100)
-    assert document["runtimeStatus"] == "Completed", document
-    assert document["output"] == total_bytes(root)
-    assert_container_equals_tree(proxied_app.container, root)
-    assert proxy.made(f"{root}/") > 0
+    wait_until(waits, 60, lambda: status)
+    assert "ContainerBeingDeleted" in status["waitingFor"]
 
 
 def test_what_storage_forbids_ends_the_run_at_once_and_is_said(
@@ -97,7 +86,7 @@ def test_what_storage_forbids_ends_the_run_at_once_and_is_said(
 ) -> None:
     root = make_tree(tmp_path / "site", {"f": b"hello"})
     with proxy.rule(f"{root}/", always(Trouble.FORBIDDEN)):
-        document = proxied_app.back_up(root, timeout=10)
+        document = proxied_app.back_up(root, timeout=20)
     assert document["runtimeStatus"] == "Failed"
     assert "AuthorizationPermissionMismatch" in document["output"]
 
@@ -125,3 +114,16 @@ def test_a_verification_reads_on_through_answers_that_break_off(
         assert proxy.made(f"{root}/") > 1
     assert document["runtimeStatus"] == "Completed", document
     assert (document["output"]["checked"], document["output"]["bytes"]) == (30, total_bytes(root))
+
+
+@pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.name)
+def test_a_backup_completes_whole_through(
+    proxied_app: RunningApp, proxy: Proxy, troubled: Runs, trouble: Trouble
+) -> None:
+    root, started = troubled[trouble]
+    document = proxied_app.client.wait(started, 100)
+    assert document["runtimeStatus"] == "Completed", document
+    assert document["output"] == total_bytes(root)
+    assert "waitingFor" not in document["customStatus"]
+    assert_container_equals_tree(proxied_app.container, root)
+    assert proxy.made(f"/backups{root}/") > 0

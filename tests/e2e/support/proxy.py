@@ -73,6 +73,17 @@ def sometimes(seed: int, rate: float, *troubles: Trouble) -> Rule:
     return lambda _: dice.choice(troubles) if dice.random() < rate else None
 
 
+def at_first(times: int, trouble: Trouble) -> Rule:
+    """A rule that makes `trouble` the first `times` times that a path is asked for."""
+    asked: Counter[str] = Counter()
+
+    def rule(request: Request) -> Trouble | None:
+        asked[request.path] += 1
+        return trouble if asked[request.path] <= times else None
+
+    return rule
+
+
 class Gate:
     """A rule that keeps requests waiting until it opens; `paths` are those that have come to it."""
 

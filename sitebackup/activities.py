@@ -10,7 +10,6 @@ policy would retry any exception.
 import asyncio
 import logging
 import os
-import posixpath
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from itertools import batched, islice
 from typing import Any
@@ -23,7 +22,7 @@ from sitebackup.filetree import Item, Left, Odd, walk
 from sitebackup.plan import LARGE_TREE, MAX_FILES, grain, pack
 from sitebackup.request import BackupRequest, Input, RequestError, check_root
 from sitebackup.runs import LISTING, Outcome, manifest_name
-from sitebackup.selection import pseudo_file_systems
+from sitebackup.selection import Selection
 from sitebackup.source import Place
 from sitebackup.tally import Tally
 
@@ -72,13 +71,17 @@ async def copy_file_to_blob(request: Any, engine: Engine) -> int | dict[str, Any
     their tally.
     """
     if isinstance(request, str):
-        directory, name = posixpath.split(posixpath.normpath(request))
-        _, place = await engine.in_thread(lambda: _checked(directory, engine))
+        directory, name = os.path.split(request)
+        if not os.path.isabs(directory):
+            raise FatalError("The path of a file must be absolute.")
+        place = await engine.in_thread(lambda: _place(directory, engine))
         size = await engine.in_thread(lambda: source.size_of(place.path(name)))
         return (await _copy(place, Item(name, "file", size), engine)).size
     run, plan, task = request["run"], request["plan"], request["task"]
     place, items = await engine.runs.read_task(run, plan, task)
     outcomes = await _all(_outcome(place, item, engine) for item in items)
+    if any(outcome.outcome == "vanished" for outcome in outcomes):
+        await engine.in_thread(lambda: _must_be_there(place))
     await engine.runs.write_outcomes(run, plan, task, outcomes)
     return Tally.of(map(manifest.tally_of, outcomes)).to_json()
 
@@ -89,7 +92,7 @@ async def write_manifest(request: dict[str, Any], engine: Engine) -> dict[str, A
     `request` has the run's `request` and the times `started` and `finished` too. Returns `{"named": [...]}`,
     the first ten failures in words.
     """
-    parsed = BackupRequest.parse(request["request"])
+    parsed = _parsed(request["request"])
     head = {
         "run": request["run"],
         "root": parsed.root,
@@ -122,7 +125,7 @@ async def verify_blobs(request: dict[str, Any], engine: Engine) -> dict[str, Any
 
     async def check(outcome: Outcome) -> None:
         async with engine.files:
-            await verify.read_back(outcome, engine.backups, engine.memory, findings)
+            await verify.read_back(outcome, engine.backups, engine.memory, engine.in_thread, findings)
 
     entries = manifest.read(engine.runs, request["run"], request["begin"], request["end"])
     await _all([check(entry) async for entry in entries if entry.outcome == "copied"])
@@ -134,41 +137,59 @@ def _anonymous(answer: dict[str, Any], engine: Engine) -> dict[str, Any]:
     return answer if engine.settings.log_paths else answer | {"named": []}
 
 
-def _checked(request: Input, engine: Engine) -> tuple[BackupRequest, Place]:
-    """Read a run's input again, and find its root."""
+def _parsed(request: Input) -> BackupRequest:
+    """Read a run's input again."""
     try:
-        parsed = BackupRequest.parse(request)
-        check_root(parsed.root, engine.settings)
+        return BackupRequest.parse(request)
     except RequestError as error:
         raise FatalError(str(error)) from error
-    root = parsed.root
+
+
+def _place(root: str, engine: Engine) -> Place:
+    """Find a root that may be backed up."""
+    try:
+        check_root(root, engine.settings)
+    except RequestError as error:
+        raise FatalError(str(error)) from error
     if not os.path.lexists(root):
         raise FatalError(f"'{root}' does not exist.")
     if not os.path.isdir(root):
         raise FatalError(f"'{root}' is not a directory.")
     real = os.path.realpath(root)
-    if real in pseudo_file_systems():
-        raise FatalError(f"'{root}' is a pseudo file system.")
-    return parsed, Place(root, real)
+    if Selection().forbids_root(real):
+        raise FatalError(f"'{root}' is in a pseudo file system.")
+    return Place(root, real)
+
+
+def _must_be_there(place: Place) -> None:
+    """Tell files that vanished from a root that did, or that this machine does not have."""
+    if not os.path.isdir(place.real):
+        raise FatalError(f"'{place.root}' is not there any more, or not on every machine that copies.")
 
 
 def _list_paths(request: Input, engine: Engine) -> list[str]:
-    _, place = _checked(request, engine)
+    place = _place(_parsed(request).root, engine)
     level = engine.settings.path_level
     _log.log(level, "Searching for files under '%s'...", place.root)
-    items = (entry for entry in walk(place.real, [""]) if isinstance(entry, Item))
-    paths = [place.name(item.path) for item in items if item.kind == "file"]
+    paths: list[str] = []
+    for entry in walk(place.real, [""]):
+        if isinstance(entry, Odd) and entry.outcome == "failed":
+            raise SourceError(f"{place.name(entry.path)}: {entry.reason}")
+        if isinstance(entry, Item) and entry.kind == "file":
+            paths.append(place.name(entry.path))
     _log.log(level, "Found %d file(s) under %s.", len(paths), place.root)
     return paths
 
 
 async def _list_into_plan(run: str, request: Input, left: list[Any], engine: Engine) -> dict[str, Any]:
-    parsed, place = await engine.in_thread(lambda: _checked(request, engine))
-    device = await engine.in_thread(lambda: os.stat(place.real).st_dev)
+    parsed = _parsed(request)
+    place = await engine.in_thread(lambda: _place(parsed.root, engine))
     directories = [""]
     if left:
         parts = [await engine.runs.read_left(run, plan, part) for plan, part in left]
-        directories = [directory for part in parts for directory in part]
+        place = parts[0][0]  # where the listing began, also if the root is a link that was moved since
+        directories = [directory for _, part in parts for directory in part]
+    device = await engine.in_thread(lambda: os.stat(place.real).st_dev)
 
     level = engine.settings.path_level
     _log.log(level, "Searching for files under '%s'...", place.root)

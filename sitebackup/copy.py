@@ -14,9 +14,8 @@ directory one without content and `hdi_isfolder`, which is how azcopy and BlobFu
 """
 
 import asyncio
+import functools
 import uuid
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from sitebackup import blobname, source
@@ -25,9 +24,13 @@ from sitebackup.filetree import Item
 from sitebackup.limits import ByteBudget
 from sitebackup.source import Attributes, Place, Stream
 from sitebackup.storage import Container, Properties
+from sitebackup.threads import InThread
 
 SINGLE_PUT = 8 * 1024 * 1024
 """Bytes up to which a file goes up in one request."""
+
+SLACK = 64 * 1024
+"""Bytes that a small file may have grown since it was listed and still be read at once, as a log does."""
 
 BLOCKS_AT_ONCE = 8
 """Blocks of one file in flight."""
@@ -48,12 +51,12 @@ class Copied:
 
 
 class Copier:
-    """Copies to a container: `memory` bounds the bytes in flight, `readers` are threads to read in."""
+    """Copies to a container: `memory` bounds the bytes in flight, `in_thread` runs what waits for a disk."""
 
-    def __init__(self, container: Container, memory: ByteBudget, readers: ThreadPoolExecutor) -> None:
+    def __init__(self, container: Container, memory: ByteBudget, in_thread: InThread) -> None:
         self._container = container
         self._memory = memory
-        self._readers = readers
+        self._in_thread = in_thread
 
     async def copy(self, place: Place, item: Item) -> Copied:
         """Copy `item` of the tree at `place`; the item's size only decides where to begin.
@@ -64,10 +67,10 @@ class Copier:
         blob = blobname.encode(place.name(item.path))
         path = place.path(item.path)
         if item.kind == "link":
-            target, attributes = await self._in_thread(source.read_link, path)
+            target, attributes = await self._in_thread(lambda: source.read_link(path, place.real))
             return await self._put(blob, target, source.md5(target), attributes, {"is_symlink": "true"})
         if item.kind == "directory":
-            attributes = await self._in_thread(source.look_at_directory, path)
+            attributes = await self._in_thread(lambda: source.look_at_directory(path, place.real))
             return await self._put(blob, b"", source.md5(b""), attributes, {"hdi_isfolder": "true"})
         return await self._copy_file(blob, path, place.real, item.size)
 
@@ -79,13 +82,14 @@ class Copier:
                 copied = await self._in_blocks(blob, path, within)
             if copied is not None:
                 return copied
-            size = await self._in_thread(source.size_of, path)
+            size = await self._in_thread(lambda: source.size_of(path))
         raise SourceError(f"changed while being read, {MAX_READS} times")
 
     async def _whole(self, blob: str, path: str, within: str, size: int) -> Copied | None:
-        """Copy a small file in one request; None when it is not small or changed while being read."""
-        async with self._memory.hold(size):
-            read = await self._in_thread(source.read_whole, path, within, SINGLE_PUT)
+        """Copy a small file in one request; None when it has grown, or changed while being read."""
+        most = size + SLACK
+        async with self._memory.hold(most):
+            read = await self._in_thread(lambda: source.read_whole(path, within, most))
             if read is None:
                 return None
             data, digest, attributes = read
@@ -93,7 +97,7 @@ class Copier:
 
     async def _in_blocks(self, blob: str, path: str, within: str) -> Copied | None:
         """Copy a file block by block; None when it changed while being read."""
-        stream = await self._in_thread(Stream, path, within)
+        stream = await self._in_thread(lambda: Stream(path, within))
         try:
             block_ids = await self._stage_blocks(blob, stream)
             if not await self._in_thread(stream.is_unchanged):
@@ -114,7 +118,7 @@ class Copier:
                     await in_flight.acquire()
                     held = await self._memory.acquire(stream.block_size)
                     try:
-                        data, md5 = await self._in_thread(stream.read_block, index)
+                        data, md5 = await self._in_thread(functools.partial(stream.read_block, index))
                     except BaseException:
                         self._memory.release(held)
                         raise
@@ -132,10 +136,6 @@ class Copier:
     ) -> Copied:
         etag = await self._container.put(blob, data, _properties(blob, digest, attributes, marks))
         return Copied(blob, len(data), digest, etag, attributes)
-
-    async def _in_thread[**P, T](self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, lambda: function(*args, **kwargs))
 
 
 def _properties(blob: str, digest: bytes, attributes: Attributes, marks: dict[str, str]) -> Properties:

@@ -1,14 +1,13 @@
 """What the activities of one worker process share: settings, clients, and limits on work in flight."""
 
 import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from sitebackup.copy import Copier
 from sitebackup.limits import ByteBudget
 from sitebackup.runs import RunStore
 from sitebackup.settings import Settings
 from sitebackup.storage import Container
+from sitebackup.threads import Threads
 
 MEMORY = 64 * 1024 * 1024
 """Bytes of file content in memory at once."""
@@ -27,13 +26,9 @@ class Engine:
         self.runs = RunStore(runs)
         self.files = asyncio.Semaphore(settings.concurrency)
         self.memory = ByteBudget(MEMORY)
-        self._threads = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="source")
-        self.copier = Copier(backups, self.memory, self._threads)
-
-    async def in_thread[T](self, function: Callable[[], T]) -> T:
-        """Run `function`, which waits for a disk, in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function)
+        self.in_thread = Threads(settings.concurrency)
+        self.copier = Copier(backups, self.memory, self.in_thread)
 
     def close(self) -> None:
         """End the threads."""
-        self._threads.shutdown(cancel_futures=True)
+        self.in_thread.close()

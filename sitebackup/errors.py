@@ -7,7 +7,14 @@ retries every exception, an activity returns it as data and the orchestration en
 """
 
 
-class SourceError(Exception):
+class BackupError(Exception):
+    """Any of the app's own errors. Its text may travel: a name in it that is not UTF-8 is escaped."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text.encode(errors="backslashreplace").decode())
+
+
+class SourceError(BackupError):
     """One file cannot be backed up; the message is the reason that its outcome records."""
 
 
@@ -19,13 +26,17 @@ class BlobRefusedError(SourceError):
     """Storage refuses this one blob, whatever its content (its name, a lease, an immutability policy)."""
 
 
-class StorageUnavailableError(Exception):
+class StorageUnavailableError(BackupError):
     """Storage did not answer, or asked to come back later, for longer than the client retries."""
 
 
-class FatalError(Exception):
+class FatalError(BackupError):
     """Nothing in this run can succeed: bad credentials, a forbidden container, a root that is not there."""
 
 
-class BackupFailedError(Exception):
+class BlobMissingError(FatalError):
+    """A blob that must be there is not."""
+
+
+class BackupFailedError(BackupError):
     """The end of a run that did not save everything; the message is the `output` that the caller reads."""

@@ -5,14 +5,17 @@ wide. Symbolic links are entries and are not followed; what is neither a file, a
 opened. Trouble with one directory is an entry, not the end of the walk.
 """
 
+import errno
 import math
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from sitebackup.selection import EVERYTHING, Selection
+from sitebackup.inside import lies_within
+from sitebackup.selection import Selection
 
 type Kind = Literal["file", "link", "directory"]
 
@@ -40,7 +43,7 @@ class Odd:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A directory that the walk did not enter because its budget was spent."""
+    """A directory to enter; the walk yields those that it did not enter because its budget was spent."""
 
     path: str
 
@@ -49,13 +52,14 @@ type Entry = Item | Odd | Left
 
 
 def walk(
-    root: str, directories: Iterable[str], budget: float = math.inf, selection: Selection = EVERYTHING
+    root: str, directories: Iterable[str], budget: float = math.inf, selection: Selection | None = None
 ) -> Iterator[Entry]:
-    """Yield the entries of `directories` (paths relative to `root`, "" is the root itself) and below.
+    """Yield the entries of `directories` and below: paths relative to the real path `root`, "" is the root.
 
     After `budget` entries the walk enters no further directory and yields each one that it knows as `Left`.
     It always enters one, so that rounds of walks come to an end, and it finishes what it entered.
     """
+    selection = selection or Selection()
     pending = list(directories)
     seen = 0
     while pending:
@@ -64,38 +68,47 @@ def walk(
             return
         directory = pending.pop()
         seen += 1
+        empty = True
         try:
-            entries = os.scandir(os.path.join(root, directory))
+            with _opened(root, directory) as descriptor, os.scandir(descriptor) as entries:
+                for entry in entries:
+                    seen += 1
+                    found = _look(entry, root, _join(directory, entry.name), selection)
+                    if isinstance(found, Left):
+                        pending.append(found.path)
+                    elif found is not None:
+                        yield found
+                    empty = empty and not isinstance(found, Left | Item)
         except OSError as error:
             yield _trouble(directory, error)
             continue
-        empty = True
-        with entries:
-            try:
-                for entry in entries:
-                    seen += 1
-                    found = _look(entry, _join(directory, entry.name), selection)
-                    if isinstance(found, str):
-                        pending.append(found)
-                    elif found is not None:
-                        yield found
-                    empty = empty and not isinstance(found, str | Item)
-            except OSError as error:  # the directory broke off in mid-listing
-                yield _trouble(directory, error)
-                continue
         if empty and directory and selection.includes(f"{directory}/"):
             yield Item(directory, "directory")
 
 
-def _look(entry: os.DirEntry[str], path: str, selection: Selection) -> Item | Odd | str | None:
-    """Return what `entry` is: its path if it is a directory to enter, None if it is not selected."""
+@contextmanager
+def _opened(root: str, directory: str) -> Generator[int]:
+    """Open a directory for scanning, unless it or one on its way has become a link that leads out."""
+    descriptor = os.open(
+        os.path.join(root, directory), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    )
+    try:
+        if directory and not lies_within(descriptor, root):
+            raise OSError(errno.ELOOP, "A link on its way leads out of the tree now")
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _look(entry: os.DirEntry[str], root: str, path: str, selection: Selection) -> Entry | None:
+    """Return what `entry` is: `Left` for a directory that is to be entered, None if it is not selected."""
     try:
         is_directory = entry.is_dir(follow_symlinks=False)
         if not selection.takes(path, is_directory):
             return None
         if is_directory:
-            forbidden = selection.forbids_entering(entry)
-            return Odd(path, "skipped", forbidden) if forbidden else path
+            forbidden = selection.forbids_entering(os.path.join(root, path), entry)
+            return Odd(path, "skipped", forbidden) if forbidden else Left(path)
         status = entry.stat(follow_symlinks=False)
     except OSError as error:
         return _trouble(path, error)
@@ -125,6 +138,6 @@ def _join(directory: str, name: str) -> str:
 
 
 def _trouble(path: str, error: OSError) -> Odd:
-    if isinstance(error, FileNotFoundError | NotADirectoryError):
+    if path and isinstance(error, FileNotFoundError | NotADirectoryError):  # a root must not vanish unnoticed
         return Odd(path, "vanished", "vanished while the tree was listed")
     return Odd(path, "failed", error.strerror or type(error).__name__)

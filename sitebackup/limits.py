@@ -31,8 +31,8 @@ class ByteBudget:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.release(size)  # the bytes were handed over just before the cancellation
+            # The bytes may have been handed over just before; if not, others may fit in its place.
+            self.release(size if turn.done() and not turn.cancelled() else 0)
             raise
         return size
 

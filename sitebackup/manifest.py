@@ -12,15 +12,16 @@ from typing import Any
 
 from sitebackup.lines import LineWriter, merge, ndjson, read_lines
 from sitebackup.runs import LISTING, Outcome, RunStore, folder, manifest_name, outcomes_name
-from sitebackup.tally import Tally
+from sitebackup.tally import NAMED, Tally
 
 FORMAT = 1
 """Version of the manifest's format."""
 
+_HEAD = 256 * 1024
+"""Bytes that hold the head of a manifest: what it has most of is a request's options, 64 KiB at most."""
+
 _MERGED_AT_ONCE = 64
 """Streams that one merge reads, each with a chunk of a mebibyte in memory."""
-
-_FAILURES_NAMED = 10
 
 
 @dataclass(slots=True)
@@ -48,7 +49,7 @@ async def write(
     async for line in _sorted(runs, run, parts):
         outcome = Outcome(**json.loads(line))
         summary.tally += tally_of(outcome)
-        if outcome.outcome == "failed" and len(summary.named) < _FAILURES_NAMED:
+        if outcome.outcome == "failed" and len(summary.named) < NAMED:
             summary.named.append(f"{outcome.path or '.'}: {outcome.reason}")
         await writer.add(line + b"\n")
     await writer.close(ndjson([{"format": FORMAT, **head, "totals": summary.tally.to_json()}]))
@@ -57,9 +58,8 @@ async def write(
 
 async def read_head(runs: RunStore, run: str) -> dict[str, Any]:
     """Return the first line of a run's manifest."""
-    async for line in read_lines(runs.container, manifest_name(run)):
-        return json.loads(line)
-    raise ValueError("an empty manifest")
+    data = await runs.container.get(manifest_name(run), 0, _HEAD)
+    return json.loads(data.partition(b"\n")[0])
 
 
 async def read(runs: RunStore, run: str, begin: int = 0, end: int | None = None) -> AsyncIterator[Outcome]:

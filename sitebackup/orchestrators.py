@@ -29,8 +29,8 @@ from sitebackup.status import Status
 from sitebackup.tally import Tally
 from sitebackup.verify import Findings
 
-FAN_OUT = 100
-"""Copy tasks, or shares of them, that one instance waits for: 4 events each, and 8 for each retry."""
+FAN_OUT = 48
+"""Copy tasks, or shares of them, that one instance waits for: 4 events each, and 8 more if it is retried."""
 
 LISTINGS_AT_ONCE = 32
 """Listings in one round of one instance, and sub-orchestrations for what its rounds left."""

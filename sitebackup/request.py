@@ -40,8 +40,9 @@ class RequestError(Exception):
 class BackupRequest:
     """What E2_BackupSiteContent is asked for.
 
-    `root`: absolute and normalized. `include`, `exclude`: patterns as in .gitignore. `one_file_system`: do
-    not enter mount points below the root. `allow_partial`: failed files do not fail the run.
+    `root`: absolute and normalized, without the blanks around it, which the tutorial drops too. `include`,
+    `exclude`: patterns as in .gitignore. `one_file_system`: do not enter mount points below the root.
+    `allow_partial`: failed files do not fail the run.
     """
 
     root: str
@@ -71,7 +72,9 @@ class BackupRequest:
         try:
             include, exclude = patterns(self.include), patterns(self.exclude)
         except ValueError as error:
-            raise RequestError(400, "InvalidPattern", f"A pattern cannot be read: {error}.") from error
+            raise RequestError(400, "InvalidPattern", f"A pattern cannot be used: {error}.") from error
+        if include is not None and not any(pattern.include for pattern in include.patterns):
+            raise RequestError(400, "InvalidPattern", "'include' has no pattern that includes anything.")
         return Selection(include, exclude, device if self.one_file_system else None)
 
     def to_json(self) -> dict[str, Any]:
@@ -96,7 +99,7 @@ class VerifyRequest:
         """Read an orchestration's input: the instance ID, or an object. Raises `RequestError`."""
         options = _options(value, "instanceId", _VERIFY_OPTIONS)
         run = options.get("instanceId") or ""
-        if not re.fullmatch(r"[^\x00-\x1f/\\#?]{1,100}", run):
+        if not re.fullmatch(r"[^\x00-\x1f/\\#?\ud800-\udfff]{1,100}", run):
             raise RequestError(400, "InvalidInstanceId", "The instance ID of a backup must be given.")
         return cls(run, options.get("deep", False))
 

@@ -4,7 +4,7 @@ This is the claim check: names and outcomes stay out of the orchestration's hist
 and counts. Everything is below `<run>/`, the orchestration's instance ID.
 
     <run>/plans/<plan>.ndjson           one line an item, grouped into copy tasks; the first line is the index
-    <run>/plans/<plan>.left-<n>.ndjson  one line a directory that the listing did not enter
+    <run>/plans/<plan>.left-<n>.ndjson  where the tree is; one line a directory that the listing did not enter
     <run>/outcomes/<plan>-<task>.ndjson one line an item of a copy task, sorted by path
     <run>/manifest.ndjson               what the run saved and what it did not, `sitebackup.manifest`
 
@@ -91,10 +91,11 @@ class RunStore:
             lines = await self.container.get(name, begin, length)
         return head.place, [Item(*json.loads(line)) for line in lines.splitlines()]
 
-    async def read_left(self, run: str, plan: str, part: int) -> list[str]:
-        """Return the directories, relative to the root, of one part of what a listing left."""
+    async def read_left(self, run: str, plan: str, part: int) -> tuple[Place, list[str]]:
+        """Return where the tree is, and the directories of one part of what a listing left."""
         data = await self.container.get(_left_name(run, plan, part))
-        return [json.loads(line) for line in data.splitlines()]
+        head, *directories = (json.loads(line) for line in data.splitlines())
+        return Place(*head), directories
 
     async def write_outcomes(self, run: str, plan: str, task: int | str, outcomes: Iterable[Outcome]) -> None:
         """Record the outcomes of a copy task, or of the listing itself (`LISTING`)."""
@@ -134,7 +135,7 @@ class PlanWriter:
     async def close(self, left: Sequence[Sequence[str]]) -> None:
         """Make the plan readable, and store the directories `left` to list, in parts."""
         for part, directories in enumerate(left):
-            data = ndjson(directories)
+            data = ndjson([(self._place.root, self._place.real), *directories])
             name = _left_name(self._run, self.id, part)
             await self._container.put(name, data, Properties(md5(data)))
         index = {"root": self._place.root, "real": self._place.real, "tasks": self.tasks}

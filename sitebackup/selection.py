@@ -4,10 +4,11 @@ Patterns are those of .gitignore, as the library `pathspec` reads them: an exclu
 so nothing below it can be included again.
 """
 
-import functools
 import os
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import PurePath
 
 from pathspec import GitIgnoreSpec
 
@@ -20,14 +21,36 @@ _PSEUDO = {
 }
 # fmt: on
 
+_MOST_STARS = 3
+"""Stars in one segment of a pattern. Each multiplies the steps of a match that fails by the name's length:
+with four, one name of 255 characters takes seconds."""
+
+
+def pseudo_file_systems() -> frozenset[str]:
+    """Return the mount points of file systems such as /proc; none where the kernel has no list of mounts."""
+    try:
+        with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as mounts:
+            rows = [line.split(" ") for line in mounts]
+    except OSError:
+        return frozenset()
+    return frozenset(
+        re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), row[1])
+        for row in rows
+        if row[2] in _PSEUDO
+    )
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What of a tree is taken. `device`: the only file system to stay on (`st_dev`), if it is given."""
+    """What of a tree is taken. `device`: the only file system to stay on (`st_dev`), if it is given.
+
+    `pseudo`: mount points that are never entered, as they were when the selection was made.
+    """
 
     include: GitIgnoreSpec | None = None
     exclude: GitIgnoreSpec | None = None
     device: int | None = None
+    pseudo: frozenset[str] = field(default_factory=pseudo_file_systems)
 
     def takes(self, path: str, is_directory: bool) -> bool:
         """Tell whether the entry at `path`, relative to the root, is to be looked at."""
@@ -40,36 +63,25 @@ class Selection:
         """Tell whether `name`, a directory's with a slash at its end, matches what is to be included."""
         return self.include is None or self.include.match_file(name)
 
-    def forbids_entering(self, directory: os.DirEntry[str]) -> str | None:
-        """Return why `directory` is not to be entered, if it is not."""
-        if directory.path in pseudo_file_systems():
+    def forbids_entering(self, directory: str, entry: os.DirEntry[str]) -> str | None:
+        """Return why the `entry` at the real path `directory` is not to be entered, if it is not."""
+        if directory in self.pseudo:
             return "pseudo file system"
-        if self.device is not None and directory.stat(follow_symlinks=False).st_dev != self.device:
+        if self.device is not None and entry.stat(follow_symlinks=False).st_dev != self.device:
             return "another file system"
         return None
 
-
-EVERYTHING = Selection()
+    def forbids_root(self, real: str) -> bool:
+        """Tell whether the real path `real` lies in a file system that is never entered."""
+        return any(str(path) in self.pseudo for path in (PurePath(real), *PurePath(real).parents))
 
 
 def patterns(lines: Sequence[str]) -> GitIgnoreSpec | None:
-    """Compile patterns; None if there are none. Raises `ValueError` for one that cannot be read."""
+    """Compile patterns; None if there are none. Raises `ValueError` for one that cannot be used."""
+    for line in lines:
+        if any(segment.replace("**", "").count("*") > _MOST_STARS for segment in line.split("/")):
+            raise ValueError(f"{line!r} has more than {_MOST_STARS} stars in one segment")
     try:
         return GitIgnoreSpec.from_lines(lines) if lines else None
     except Exception as error:  # the library raises its own types, re.error and more
         raise ValueError(str(error)) from error
-
-
-@functools.cache
-def pseudo_file_systems() -> frozenset[str]:
-    """Return the mount points of file systems such as /proc; none where the kernel has no list of mounts.
-
-    Read once a process: what a system mounts of this kind, it mounts at its start.
-    """
-    try:
-        with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as mounts:
-            rows = [line.split(" ") for line in mounts]
-    except OSError:
-        return frozenset()
-    # The kernel writes blanks and backslashes in octal; a pseudo file system's mount point has none.
-    return frozenset(row[1] for row in rows if row[2] in _PSEUDO)

@@ -10,18 +10,21 @@ import hashlib
 import mimetypes
 import os
 import stat
-import sys
+import weakref
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sitebackup.errors import SourceError, VanishedError
 from sitebackup.filetree import describe
+from sitebackup.inside import lies_within
 
 BLOCK = 8 * 1024 * 1024
 """Bytes in a block of a large file."""
 
 MAX_BLOCKS = 50_000
 """Blocks in a blob, at most (https://learn.microsoft.com/rest/api/storageservices/put-block)."""
+
+_LED_OUT = "a link on its way leads out of the tree now"
 
 # The tables of the machine would give the same file another type on another machine.
 _TYPES = mimetypes.MimeTypes()
@@ -84,25 +87,33 @@ def content_type(name: str) -> str:
     return guess or "application/octet-stream"
 
 
-def read_link(path: str) -> tuple[bytes, Attributes]:
-    """Return the target of the symbolic link at `path`. Raises `SourceError`."""
+def read_link(path: str, within: str) -> tuple[bytes, Attributes]:
+    """Return the target of the symbolic link at `path`, below `within`. Raises `SourceError`."""
     try:
-        return os.fsencode(os.readlink(path)), Attributes.of(os.lstat(path))
+        parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise _trouble(error) from error
+    try:
+        if not lies_within(parent, within, itself=True):
+            raise SourceError(_LED_OUT)
+        name = os.path.basename(path)
+        target = os.readlink(name, dir_fd=parent)
+        return os.fsencode(target), Attributes.of(os.lstat(name, dir_fd=parent))
     except OSError as error:
         if error.errno == errno.EINVAL:
             raise SourceError("is not a symbolic link any more") from error
         raise _trouble(error) from error
+    finally:
+        os.close(parent)
 
 
-def look_at_directory(path: str) -> Attributes:
-    """Return the attributes of the directory at `path`. Raises `SourceError`."""
+def look_at_directory(path: str, within: str) -> Attributes:
+    """Return the attributes of the directory at `path`, below `within`. Raises `SourceError`."""
+    descriptor = _open(path, within, os.O_DIRECTORY)
     try:
-        status = os.lstat(path)
-    except OSError as error:
-        raise _trouble(error) from error
-    if not stat.S_ISDIR(status.st_mode):
-        raise SourceError(f"is a {describe(status.st_mode)} now")
-    return Attributes.of(status)
+        return Attributes.of(os.fstat(descriptor))
+    finally:
+        os.close(descriptor)
 
 
 def size_of(path: str) -> int:
@@ -136,6 +147,8 @@ class Stream:
 
     def __init__(self, path: str, within: str) -> None:
         self._descriptor = _open(path, within)
+        # Who awaits it may be cancelled while a thread still opens it: then nobody is there to close it.
+        self._close = weakref.finalize(self, os.close, self._descriptor)
         self._before = os.fstat(self._descriptor)
         self._digest = hashlib.md5(usedforsecurity=False)
         self.size = 0
@@ -159,39 +172,33 @@ class Stream:
         return self._digest.digest()
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        self._close()
 
 
 def _unchanged(before: os.stat_result, after: os.stat_result, size_read: int) -> bool:
     return before.st_size == after.st_size == size_read and before.st_mtime_ns == after.st_mtime_ns
 
 
-def _open(path: str, within: str) -> int:
-    """Open the regular file at `path`; raises `SourceError` for anything else, or anything outside `within`.
+def _open(path: str, within: str, kind: int = 0) -> int:
+    """Open the regular file, or with `O_DIRECTORY` the directory, at `path` below `within`.
 
-    O_NONBLOCK: a fifo that took the file's place must not block the open. O_NOFOLLOW: no link may lead out.
+    Raises `SourceError` for anything else. O_NONBLOCK: a fifo that took the file's place must not block the
+    open. O_NOFOLLOW: no link may lead out.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | kind)
     except OSError as error:
         raise _trouble(error) from error
     try:
         mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
+        if not kind and not stat.S_ISREG(mode):
             raise SourceError(f"is a {describe(mode)} now")
-        if not _lies_within(descriptor, within):
-            raise SourceError("a link on its way leads out of the tree now")
+        if not lies_within(descriptor, within):
+            raise SourceError(_LED_OUT)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
-
-
-def _lies_within(descriptor: int, directory: str) -> bool:
-    """Tell whether an open file is below `directory`, a real path; Linux alone can say."""
-    if sys.platform != "linux":
-        return True
-    return os.readlink(f"/proc/self/fd/{descriptor}").startswith(directory.rstrip("/") + "/")
 
 
 def _read(descriptor: int, size: int, offset: int) -> bytes:
@@ -208,7 +215,10 @@ def _read(descriptor: int, size: int, offset: int) -> bytes:
     return data
 
 
-def _trouble(error: OSError) -> SourceError:
+def _trouble(error: OSError) -> Exception:
+    """Return what an errno means; what is the process's trouble, not the file's, stays what it is."""
+    if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+        return error
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return VanishedError("vanished since it was listed")
     if error.errno == errno.ELOOP:

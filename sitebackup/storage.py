@@ -1,11 +1,13 @@
 """Blob storage behind a small Protocol, and settings -> clients.
 
-Every request has a time limit. Transient trouble is retried here with exponential back-off and jitter for
-about twenty seconds; what still fails then is raised as `StorageUnavailableError` and is the retry policy's
-matter. What cannot succeed is not retried. Service codes become the app's own errors in one place,
-`_translate`; their messages carry the service's code and request id, never a URL's query or a header.
+Every call has a time limit. Transient trouble is retried here with exponential back-off and jitter, for about
+twenty seconds where storage answers and `CALL_TIMEOUT` at most; what still fails then is raised as
+`StorageUnavailableError` and is the retry policy's matter. What cannot succeed is not retried. Service codes
+become the app's own errors in one place, `_translate`; their messages carry the service's code and request
+id, never a URL's query or a header.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -21,7 +23,7 @@ from azure.core.exceptions import (
 from azure.storage.blob import BlobBlock, BlobProperties, ContentSettings
 from azure.storage.blob.aio import BlobServiceClient, ContainerClient, ExponentialRetry
 
-from sitebackup.errors import BlobRefusedError, FatalError, StorageUnavailableError
+from sitebackup.errors import BlobMissingError, BlobRefusedError, FatalError, StorageUnavailableError
 from sitebackup.putblob import PutBlob, md5_header
 
 CONNECT_TIMEOUT = 10
@@ -29,6 +31,9 @@ CONNECT_TIMEOUT = 10
 
 READ_TIMEOUT = 60
 """Seconds without a byte from storage."""
+
+CALL_TIMEOUT = 300
+"""Seconds for one call with all its retries: a peer that stops reading a body ends by no other limit."""
 
 RETRIES = 4
 """Times that the client tries a request again."""
@@ -104,16 +109,18 @@ class AzureContainer:
         await self._write(lambda: blob.stage_block(block_id, data, transactional_content_md5=md5))
 
     async def commit(self, name: str, block_ids: Sequence[str], properties: Properties) -> str:
-        async with _translated():
-            committed = await self._client.get_blob_client(name).commit_block_list(
+        blob = self._client.get_blob_client(name)
+        committed = await self._write(
+            lambda: blob.commit_block_list(
                 [BlobBlock(block_id) for block_id in block_ids],
                 metadata=dict(properties.metadata),
                 content_settings=_content_settings(properties),
             )
-            return str(committed["etag"])
+        )
+        return str(committed["etag"])
 
     async def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
-        async with _translated():
+        async with _translated(), asyncio.timeout(CALL_TIMEOUT):
             try:
                 download = await self._client.get_blob_client(name).download_blob(offset, length)
             except HttpResponseError as error:
@@ -123,7 +130,7 @@ class AzureContainer:
             return await download.readall()
 
     async def find(self, name: str) -> Blob | None:
-        async with _translated():
+        async with _translated(), asyncio.timeout(CALL_TIMEOUT):
             try:
                 return _blob(await self._client.get_blob_client(name).get_blob_properties())
             except ResourceNotFoundError:
@@ -140,7 +147,7 @@ class AzureContainer:
 
     async def _write[T](self, upload: Callable[[], Awaitable[T]]) -> T:
         """Run `upload`; when the container is missing, create it and run `upload` again."""
-        async with _translated():
+        async with _translated(), asyncio.timeout(CALL_TIMEOUT):
             try:
                 return await upload()
             except HttpResponseError as error:
@@ -270,22 +277,31 @@ def _code(error: HttpResponseError) -> str:
 
 
 _REFUSES_THE_BLOB = {
+    "BlobArchived",
+    "BlobBeingRehydrated",
     "BlobImmutableDueToPolicy",
+    "BlobUsesCustomerSpecifiedEncryption",
+    "BlockCountExceedsLimit",
     "InvalidBlobType",
     "InvalidResourceName",
     "InvalidUri",
     "LeaseIdMissing",
     "OutOfRangeInput",
+    "PendingCopyOperation",
+    "RequestBodyTooLarge",
     "SnapshotsPresent",
 }
 _MAY_PASS = {
     "AccountBeingCreated",
+    "ConditionNotMet",  # the blob was replaced between two ranges of it
     "ContainerBeingDeleted",
     "InvalidBlobOrBlock",  # another attempt's commit threw away this attempt's blocks
     "InvalidBlockList",
     "Md5Mismatch",  # the request was damaged on its way
     "OperationTimedOut",
+    "RequestBodyIncomplete",
     "ServerBusy",
+    "SystemInUse",
 }
 _TRANSIENT_STATUS = {408, 429, 500, 502, 503, 504}
 
@@ -296,16 +312,20 @@ async def _translated() -> AsyncGenerator[None]:
     try:
         yield
     except ClientAuthenticationError as error:
+        if error.response is None:  # of the token's source: there is no identity, or it is not to be reached
+            raise StorageUnavailableError("No token could be obtained for the app's identity.") from error
         raise FatalError(f"Storage refuses the app's credentials ({_code(error)}).") from error
     except HttpResponseError as error:
         raise _translate(error) from error
-    except AzureError as error:  # no answer at all: refused, reset, timed out, unknown host
+    except (AzureError, TimeoutError) as error:  # no answer at all: refused, reset, timed out, unknown host
         raise StorageUnavailableError(f"Storage does not answer ({type(error).__name__}).") from error
 
 
 def _translate(error: HttpResponseError) -> Exception:
     code = _code(error)
     text = f"{code}, request {_header(error, 'x-ms-request-id') or 'unknown'}"
+    if code == "BlobNotFound":
+        return BlobMissingError(f"A blob is missing ({text}).")
     if code in _REFUSES_THE_BLOB:
         return BlobRefusedError(f"storage refuses the blob ({text})")
     if code in _MAY_PASS or error.status_code in _TRANSIENT_STATUS:

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
-_ERRORS_KEPT = 10
+NAMED = 10
+"""Troubles that a message names; beyond that it counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Tally:
             failed=self.failed + other.failed,
             vanished=self.vanished + other.vanished,
             skipped=self.skipped + other.skipped,
-            errors=(self.errors + other.errors)[:_ERRORS_KEPT],
+            errors=(self.errors + other.errors)[:NAMED],
         )
 
     @classmethod

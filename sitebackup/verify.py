@@ -7,18 +7,18 @@ few entries in memory: whichever side is behind is read on, and what finds no pa
 Deep: every blob is read back and hashed.
 """
 
-import asyncio
+import functools
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sitebackup.errors import FatalError
+from sitebackup.errors import BlobMissingError
 from sitebackup.limits import ByteBudget
 from sitebackup.runs import Outcome
 from sitebackup.storage import Blob, Container
-
-_NAMED = 10
+from sitebackup.tally import NAMED
+from sitebackup.threads import InThread
 
 _WAITING = 50_000
 """Entries, and blobs, that may wait for a partner: some 20 MB each."""
@@ -56,10 +56,10 @@ class Findings:
         """Add the JSON object of other findings."""
         for name in ("checked", "bytes", "missing", "changed", "extra"):
             setattr(self, name, getattr(self, name) + answer.get(name, 0))
-        self.named = (self.named + answer.get("named", []))[:_NAMED]
+        self.named = (self.named + answer.get("named", []))[:NAMED]
 
     def _name(self, text: str) -> None:
-        if len(self.named) < _NAMED:
+        if len(self.named) < NAMED:
             self.named.append(text)
 
 
@@ -136,22 +136,22 @@ async def compare(entries: AsyncIterator[Outcome], container: Container, prefix:
     return findings
 
 
-async def read_back(outcome: Outcome, container: Container, memory: ByteBudget, findings: Findings) -> None:
+async def read_back(
+    outcome: Outcome, container: Container, memory: ByteBudget, in_thread: InThread, findings: Findings
+) -> None:
     """Read one blob and compare its size and MD5 with what was saved."""
     blob = outcome.blob or ""
     digest, size = hashlib.md5(usedforsecurity=False), 0
     findings.checked += 1
     try:
-        while size < max(outcome.size, 1):
+        while size <= outcome.size:
             async with memory.hold(_READ):
                 data = await container.get(blob, size, _READ)
-                await asyncio.to_thread(digest.update, data)
+                await in_thread(functools.partial(digest.update, data))
             size += len(data)
             if len(data) < _READ:
                 break
-    except FatalError as error:
-        if "BlobNotFound" not in str(error):
-            raise
+    except BlobMissingError:
         findings.missed(blob)
         return
     findings.bytes += size

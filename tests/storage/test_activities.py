@@ -171,7 +171,7 @@ async def test_an_entry_that_the_listing_cannot_save_is_an_outcome_of_the_listin
 ) -> None:
     make(tmp_path, 3)
     os.mkfifo(tmp_path / "fifo")
-    await leave(runs, "d0", "gone", "")
+    await leave(runs, tmp_path, "d0", "gone", "")
     request = {"run": "run", "request": str(tmp_path), "left": [["p", 0]]}
     answer = await activities.get_file_list(request, engine)
     assert isinstance(answer, dict)
@@ -185,9 +185,9 @@ async def test_an_entry_that_the_listing_cannot_save_is_an_outcome_of_the_listin
     ]
 
 
-async def leave(runs: MemoryContainer, *directories: str) -> None:
+async def leave(runs: MemoryContainer, root: Path, *directories: str) -> None:
     """Leave `directories` to list as part 0 of the plan "p"."""
-    lines = b"".join(json.dumps(directory).encode() + b"\n" for directory in directories)
+    lines = b"".join(json.dumps(row).encode() + b"\n" for row in [(str(root), str(root)), *directories])
     await runs.put("run/plans/p.left-0.ndjson", lines, Properties())
 
 

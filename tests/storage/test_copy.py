@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import os
 from collections.abc import AsyncGenerator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,19 +17,21 @@ from sitebackup.filetree import Item
 from sitebackup.limits import ByteBudget
 from sitebackup.source import BLOCK, Place
 from sitebackup.storage import Container, Properties, Storage
+from sitebackup.threads import Threads
 from tests.support.memory import MemoryContainer
 
 MEMORY = 4 * BLOCK
 
 
 @pytest.fixture
-async def readers() -> AsyncGenerator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(4) as pool:
-        yield pool
+async def readers() -> AsyncGenerator[Threads]:
+    threads = Threads(4)
+    yield threads
+    threads.close()
 
 
 @pytest.fixture
-def copier(container: Container, readers: ThreadPoolExecutor) -> Copier:
+def copier(container: Container, readers: Threads) -> Copier:
     return Copier(container, ByteBudget(MEMORY), readers)
 
 
@@ -64,7 +65,7 @@ async def test_a_file_of_any_size_arrives_whole(
 
 @pytest.mark.parametrize("size", [5, SINGLE_PUT + 5])
 async def test_the_blob_carries_the_md5_of_the_file(
-    storage: Storage, azurite: Azurite, readers: ThreadPoolExecutor, tmp_path: Path, size: int
+    storage: Storage, azurite: Azurite, readers: Threads, tmp_path: Path, size: int
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(noise(size)[:size])
@@ -110,7 +111,7 @@ class TouchedWhileRead(MemoryContainer):
 
 
 async def test_a_file_that_changes_once_while_it_is_read_is_read_again(
-    readers: ThreadPoolExecutor, tmp_path: Path
+    readers: Threads, tmp_path: Path
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(noise(12 * BLOCK))
@@ -126,7 +127,7 @@ async def test_a_file_that_changes_once_while_it_is_read_is_read_again(
 
 
 async def test_a_file_that_never_stops_changing_fails_and_leaves_no_blob(
-    readers: ThreadPoolExecutor, tmp_path: Path
+    readers: Threads, tmp_path: Path
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(noise(4 * BLOCK))
@@ -163,7 +164,7 @@ async def test_a_name_that_storage_cannot_hold_is_the_files_own_failure(copier: 
         await copier.copy(Place("/" + "long/" * 250, "/"), Item("f"))
 
 
-async def test_memory_is_given_back_when_storage_fails(readers: ThreadPoolExecutor, tmp_path: Path) -> None:
+async def test_memory_is_given_back_when_storage_fails(readers: Threads, tmp_path: Path) -> None:
     class Down(MemoryContainer):
         async def put(self, name: str, data: bytes, properties: Properties) -> str:
             raise StorageUnavailableError("down")

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 
-from sitebackup.errors import FatalError, StorageUnavailableError
+from sitebackup.errors import BlobMissingError, StorageUnavailableError
 from sitebackup.storage import Blob, Properties
 
 
@@ -36,7 +36,7 @@ class MemoryContainer:
 
     async def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         if name not in self.blobs:
-            raise FatalError("BlobNotFound")
+            raise BlobMissingError("BlobNotFound")
         return self.blobs[name][0][offset : None if length is None else offset + length]
 
     async def find(self, name: str) -> Blob | None:

@@ -53,7 +53,7 @@ list: setup ## list the blobs that backups have left
 	@$(BIN)/python -m localstack list
 
 test: setup $(WHEELS) ## all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 3 --dist loadfile
 
 test-e2e: setup ## HOST_URL=http://...: the end-to-end tests that any host must pass, against that host
 	@$(BIN)/python -m pytest -m any_host tests/e2e

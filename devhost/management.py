@@ -286,7 +286,7 @@ async def _json_text(request: web.Request) -> str:
 
 
 def _json(document: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    body = json.dumps(document, ensure_ascii=False)
+    body = json.dumps(document)  # ASCII: a name in it need not be valid Unicode
     return web.Response(text=body, status=status, content_type="application/json", headers=headers)
 
 

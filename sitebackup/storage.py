@@ -23,8 +23,8 @@ from azure.core.exceptions import (
 from azure.storage.blob import BlobBlock, BlobProperties, ContentSettings
 from azure.storage.blob.aio import BlobServiceClient, ContainerClient, ExponentialRetry
 
+from sitebackup.blobrequests import BlobRequests, md5_header
 from sitebackup.errors import BlobMissingError, BlobRefusedError, FatalError, StorageUnavailableError
-from sitebackup.putblob import PutBlob, md5_header
 
 CONNECT_TIMEOUT = 10
 """Seconds."""
@@ -95,14 +95,14 @@ class Container(Protocol):
 class AzureContainer:
     """A `Container` of an Azure storage account or its emulator."""
 
-    def __init__(self, client: ContainerClient, put_blob: PutBlob) -> None:
+    def __init__(self, client: ContainerClient, requests: BlobRequests) -> None:
         self._client = client
-        self._put_blob = put_blob
+        self._requests = requests
 
     async def put(self, name: str, data: bytes, properties: Properties) -> str:
         headers = _headers(properties)
         container = str(self._client.container_name)
-        return await self._write(lambda: self._put_blob(container, name, data, headers))
+        return await self._write(lambda: self._requests.put(container, name, data, headers))
 
     async def stage(self, name: str, block_id: str, data: bytes, md5: bytes) -> None:
         blob = self._client.get_blob_client(name)
@@ -122,12 +122,11 @@ class AzureContainer:
     async def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         async with _translated(), asyncio.timeout(CALL_TIMEOUT):
             try:
-                download = await self._client.get_blob_client(name).download_blob(offset, length)
+                return await self._requests.get(str(self._client.container_name), name, offset, length)
             except HttpResponseError as error:
                 if _code(error) != "InvalidRange":
                     raise
                 return b""  # nothing at this offset; an empty blob has no offset at all
-            return await download.readall()
 
     async def find(self, name: str) -> Blob | None:
         async with _translated(), asyncio.timeout(CALL_TIMEOUT):
@@ -170,7 +169,7 @@ class Storage:
     def __init__(self, service: BlobServiceClient, credential: Any = None) -> None:
         self._service = service
         self._credential = credential
-        self._put_blob = PutBlob(service, **_client_options())
+        self._requests = BlobRequests(service, **_client_options())
 
     @property
     def url(self) -> str:
@@ -179,12 +178,12 @@ class Storage:
 
     def container(self, name: str) -> AzureContainer:
         """Return the container `name`, which need not exist yet."""
-        return AzureContainer(self._service.get_container_client(name), self._put_blob)
+        return AzureContainer(self._service.get_container_client(name), self._requests)
 
     async def close(self) -> None:
         """Close the connections of the clients."""
         await self._service.close()
-        await self._put_blob.close()
+        await self._requests.close()
         if self._credential is not None:
             await self._credential.close()
 

@@ -109,7 +109,7 @@ def test_a_verification_reads_on_through_answers_that_break_off(
 ) -> None:
     root = make_tree(tmp_path / "site", {f"f{n}": Size(n * 1_000) for n in range(30)})
     run = proxied_app.back_up(root)["instanceId"]
-    with proxy.rule(f"{root}/", sometimes(1, 0.1, Trouble.ANSWER_CUT, Trouble.BUSY)):
+    with proxy.rule(f"{root}/", sometimes(1, 0.2, Trouble.ANSWER_CUT, Trouble.ANSWER_RESET)):
         document = proxied_app.run("E2_VerifyBackup", {"instanceId": run, "deep": True})
         assert proxy.made(f"{root}/") > 1
     assert document["runtimeStatus"] == "Completed", document

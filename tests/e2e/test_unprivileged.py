@@ -24,7 +24,7 @@ from tests.e2e.support.trees import Size, make_tree
 BOUND_BY_PERMISSIONS = (
     ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
 )
-MODES = {"secret": 0, "closed": 0, "names hidden": 0o300, "names only": 0o400}
+MODES = {"secret": 0, "not text \udcff": 0, "closed": 0, "names hidden": 0o300, "names only": 0o400}
 
 
 @pytest.fixture
@@ -37,7 +37,8 @@ def root(tmp_path: Path) -> Generator[Path]:
             "large": Size(9_000_000),
             "open": {"f": b"2"},
             "secret": b"3",
-            **{name: {"f": b"4"} for name in MODES if name != "secret"},
+            "not text \udcff": b"3",
+            **{name: {"f": b"4"} for name in MODES if name not in ("secret", "not text \udcff")},
         },
     )
     for name, mode in MODES.items():
@@ -55,11 +56,12 @@ def test_what_may_not_be_read_fails_with_the_systems_words_and_the_others_are_sa
     done = run([*BOUND_BY_PERMISSIONS, sys.executable, "-m", "localstack", "backup", str(root)], environ)
     assert done.returncode == 1, done.stderr
     document = json.loads(done.stdout.splitlines()[-1])
-    unreadable = {"secret", "closed", "names hidden", "names only/f"}
+    unreadable = {"secret", "not text \udcff", "closed", "names hidden", "names only/f"}
     assert document["runtimeStatus"] == "Failed"
-    assert "4 of 8 entries were not backed up: " in document["output"]
+    assert "5 of 9 entries were not backed up: " in document["output"]
     for name in unreadable:
-        assert f"{name}: Permission denied" in document["output"]
+        text = name.encode(errors="backslashreplace").decode()
+        assert f"{text}: Permission denied" in document["output"]
 
     with (
         Azurite(EmulatorPorts(0, 0, 0), tmp_path / "azurite") as azurite,
@@ -70,7 +72,7 @@ def test_what_may_not_be_read_fails_with_the_systems_words_and_the_others_are_sa
         _, entries = read_manifest(blobs, document)
         failed = {path: entry["reason"] for path, entry in entries.items() if entry["outcome"] == "failed"}
         assert failed == dict.fromkeys(unreadable, "Permission denied")
-        for name in ("secret", "closed", "names hidden"):
+        for name in ("secret", "not text \udcff", "closed", "names hidden"):
             (root / name).chmod(0o700)
             (root / name).rename(tmp_path / name)
         empty_without_a_trace(root / "names only")

@@ -1,8 +1,9 @@
 """Put Blob and Get Blob, as the requests that they are, without the storage client around them.
 
 The client spends 1.1 milliseconds of processor time on such a request (a client a blob, models, serializers,
-fifteen policies), this spends 0.45, and the whole app copies small files twice as fast for it. Everything in it is public: the client's own credential and retry policy, in a pipeline
-of azure-core that holds little else. https://learn.microsoft.com/rest/api/storageservices/put-blob
+fifteen policies), this spends 0.45, and the whole app copies small files twice as fast for it. Everything in
+it is public: the client's own credential and retry policy, in a pipeline of azure-core that holds little else.
+https://learn.microsoft.com/rest/api/storageservices/put-blob
 """
 
 import base64

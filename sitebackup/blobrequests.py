@@ -2,7 +2,7 @@
 
 The client spends 1.1 milliseconds of processor time on such a request (a client a blob, models, serializers,
 fifteen policies), this spends 0.45, and the whole app copies small files twice as fast for it. Everything in
-it is public: the client's own credential and retry policy, in a pipeline of azure-core that holds little else.
+it is public: the client's own credential and retry policy, in an azure-core pipeline with little else in it.
 https://learn.microsoft.com/rest/api/storageservices/put-blob
 """
 

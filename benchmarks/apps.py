@@ -1,0 +1,121 @@
+"""A function app in the local host, one worker process: this project's, or the tutorial's."""
+
+import logging
+import os
+import re
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from durabletask.client import TaskHubGrpcClient
+from durabletask.history import SubOrchestrationInstanceCreatedEvent
+
+from benchmarks.trees import CACHE, KIB, many_files
+from benchmarks.uploads import CONCURRENCY
+from localstack.child import Child
+from localstack.client import BackupClient
+from localstack.settings import PROJECT, STORAGE_SETTING
+
+TUTORIAL = Path(__file__).resolve().parent / "tutorial_app"
+"""The tutorial's shape: one activity a file."""
+
+_START_SECONDS = 60.0
+_RUN_SECONDS = 1_800
+_POLL_SECONDS = 0.1
+"""Seconds between two looks at a status: each takes the host some milliseconds of what is measured."""
+
+_URL = re.compile(r"http://localhost:(\d+)/")
+
+
+class BackupFailedError(Exception):
+    """A backup that was to be measured did not complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A backup: the seconds from the POST until `Completed` was seen, and its instance."""
+
+    seconds: float
+    instance_id: str
+
+
+class App:
+    """An app that serves."""
+
+    def __init__(self, host: Child, port: int) -> None:
+        self._host = host
+        self._port = port
+
+    def warm_up(self) -> None:
+        """Have it load and connect what the first backup of a process loads and connects."""
+        self.back_up(many_files(300, 1 * KIB, 8 * KIB))
+
+    def back_up(self, tree: Path) -> Run:
+        """Back up a tree. Raises `BackupFailedError` unless that completes."""
+        with BackupClient(f"http://127.0.0.1:{self._port}") as client:
+            begin = time.perf_counter()
+            started = client.start(str(tree))
+            for document in client.follow(started, _POLL_SECONDS):
+                seconds = time.perf_counter() - begin
+                status = document["runtimeStatus"]
+                if status == "Completed":
+                    return Run(seconds, started["id"])
+                if seconds > _RUN_SECONDS or status not in ("Pending", "Running"):
+                    raise BackupFailedError(f"{status} after {seconds:.0f} s: {document['output']}")
+        raise AssertionError("a backup has an end")
+
+    def worker(self) -> psutil.Process:
+        """Return the process in which its functions run."""
+        (worker,) = psutil.Process(self._host.pid).children(recursive=True)
+        return worker
+
+    def events(self, run: Run) -> list[int]:
+        """Return the number of events in each history of a run: its own, and its sub-orchestrations'.
+
+        Raw events as the task hub holds them; the management API drops some and merges others.
+        """
+        counts: list[int] = []
+        address = f"127.0.0.1:{self._hub_port()}"
+        with TaskHubGrpcClient(host_address=address, logger=logging.getLogger(__name__)) as hub:
+            unread = [run.instance_id]
+            while unread:
+                history = hub.get_orchestration_history(unread.pop())
+                counts.append(len(history))
+                parts = (
+                    event for event in history if isinstance(event, SubOrchestrationInstanceCreatedEvent)
+                )
+                unread += [part.instance_id for part in parts]
+        return counts
+
+    def _hub_port(self) -> int:
+        """Return the other port that the host listens on: its task hub's."""
+        connections = psutil.Process(self._host.pid).net_connections("tcp")
+        (port,) = {each.laddr.port for each in connections if each.status == "LISTEN"} - {self._port}
+        return port
+
+
+@contextmanager
+def running_app(storage: str, app: Path = PROJECT, **settings: str) -> Generator[App]:
+    """Run an app that writes to `storage`, with further app settings."""
+    environ = {
+        **os.environ,
+        STORAGE_SETTING: storage,
+        "BACKUP_ALLOWED_ROOTS": str(CACHE),
+        "BACKUP_CONCURRENCY": str(CONCURRENCY),
+        "PYTHON_THREADPOOL_THREAD_COUNT": str(CONCURRENCY),
+        "FUNCTIONS_WORKER_PROCESS_COUNT": "1",
+        **settings,
+    }
+    command = [sys.executable, "-m", "devhost", "start", "--app", str(app), "--port", "0"]
+    host = Child.start(f"The host of {app.name}", command, cwd=PROJECT, environ=environ, quiet=True)
+    try:
+        host.wait_until(lambda: _URL.search(host.output()) is not None, _START_SECONDS)
+        address = _URL.search(host.output())
+        assert address is not None  # noqa: S101 - that was waited for
+        yield App(host, int(address[1]))
+    finally:
+        host.stop()

@@ -1,0 +1,71 @@
+"""The trees that are backed up: random content, many files in few directories.
+
+Trees of many files are kept between runs, in the system's folder for temporary files; `delete` removes them.
+Trees of much content are there only while they are used.
+"""
+
+import os
+import random
+import shutil
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.report import say
+
+KIB = 1024
+MIB = 1024 * KIB
+
+CACHE = Path(tempfile.gettempdir()).resolve() / "site-backup-benchmarks"
+"""Everything that benchmarks write to the disk."""
+
+_DIRECTORIES = 50
+
+
+def many_files(count: int, least: int, most: int) -> Path:
+    """Return a tree of `count` files in fifty directories, each of `least` to `most` bytes."""
+    tree = CACHE / f"{count}-files-of-{least}-{most}"
+    if not tree.exists():
+        say(f"Making {count:,} files of {least} to {most} bytes ...")
+        unfinished = Path(tempfile.mkdtemp(dir=_cache()))
+        _write_files(unfinished, count, least, most)
+        unfinished.rename(tree)
+    return tree
+
+
+@contextmanager
+def temporary_files(count: int, size: int) -> Generator[Path]:
+    """A tree of `count` files of `size` bytes each, deleted in the end."""
+    with tempfile.TemporaryDirectory(dir=_cache()) as tree:
+        for number in range(count):
+            _write_random(Path(tree) / f"{number:03}.bin", size)
+        yield Path(tree)
+
+
+def delete() -> None:
+    """Delete what is kept."""
+    shutil.rmtree(CACHE, ignore_errors=True)
+
+
+def _cache() -> Path:
+    CACHE.mkdir(exist_ok=True)
+    return CACHE
+
+
+def _write_files(tree: Path, count: int, least: int, most: int) -> None:
+    chance = random.Random(count)  # noqa: S311 - content that does not compress, no secret
+    for number in range(min(_DIRECTORIES, count)):
+        directory = f"{tree}/{number:02}"
+        os.mkdir(directory)  # noqa: PTH102 - for a million files, half a minute less than with paths
+        for file in range(number, count, _DIRECTORIES):
+            descriptor = os.open(f"{directory}/{file:07}.bin", os.O_WRONLY | os.O_CREAT, 0o644)
+            if most:
+                os.write(descriptor, chance.randbytes(chance.randint(least, most)))
+            os.close(descriptor)
+
+
+def _write_random(path: Path, size: int) -> None:
+    with path.open("wb") as file:
+        for begin in range(0, size, 8 * MIB):
+            file.write(os.urandom(min(8 * MIB, size - begin)))

@@ -120,15 +120,16 @@ async def verify_manifest(request: dict[str, Any], engine: Engine) -> dict[str, 
 
 
 async def verify_blobs(request: dict[str, Any], engine: Engine) -> dict[str, Any]:
-    """Read back the blobs of the entries that begin in the bytes from `begin` until `end` of a manifest."""
+    """Read back the blobs of the entries that begin in `request["shares"]`, bytes of a run's manifest."""
     findings = verify.Findings()
 
     async def check(outcome: Outcome) -> None:
         async with engine.files:
             await verify.read_back(outcome, engine.backups, engine.memory, engine.in_thread, findings)
 
-    entries = manifest.read(engine.runs, request["run"], request["begin"], request["end"])
-    await _all([check(entry) async for entry in entries if entry.outcome == "copied"])
+    for run, begin, count in request["shares"]:
+        entries = manifest.read(engine.runs, run, begin, begin + count)
+        await _all([check(entry) async for entry in entries if entry.outcome == "copied"])
     return _anonymous(findings.to_json(), engine)
 
 

@@ -24,7 +24,7 @@ from durabletask.task import OrchestrationContext, RetryPolicy, Task, when_all, 
 
 from sitebackup import names
 from sitebackup.errors import BackupFailedError
-from sitebackup.shares import Part, Share, deal, split, split_range
+from sitebackup.shares import Part, Share, deal, split
 from sitebackup.status import Status
 from sitebackup.tally import Tally
 from sitebackup.verify import Findings
@@ -38,8 +38,8 @@ LISTINGS_AT_ONCE = 32
 LISTING_ROUNDS = 2
 """Rounds of one instance: the root, then what the root left; a large tree goes on in sub-orchestrations."""
 
-VERIFY_CHUNK = 256 * 1024
-"""Bytes of a manifest whose blobs one activity reads back: some 800 of them."""
+VERIFY_CHUNK = 64 * 1024
+"""Bytes of a manifest whose blobs one activity reads back: some 200 of them."""
 
 WAITS = (15, 30, 60, 120, 240)
 """Seconds to wait, after the retries of an activity and of the storage client, before work is done again."""
@@ -55,7 +55,7 @@ type Answer = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """A task that is under way, and the answer to give in its place if it fails."""
+    """A task that is under way, and what is undone if it fails, which is the answer then."""
 
     task: Task[Any]
     undone: Answer
@@ -87,28 +87,24 @@ def _backup(ctx: OrchestrationContext, request: Any, status: Status) -> Steps[in
     patience = _Patience(ctx, status)
 
     status.enter("listing")
-    plans: list[tuple[str, int, bool]] = []
-    answer: Answer = {"left": []}
-    while True:
-        answer = yield from _list(
-            ctx, {"run": run, "request": request, "left": answer["left"]}, status.listed
-        )
-        plans += answer["plans"]
-        if not (yield from patience.wait_out(answer)):
-            break
+    about = {"run": run, "request": request}
+    answer = yield from _list(ctx, {**about, "left": []}, status.listed)
+    plans: list[tuple[str, int, bool]] = answer["plans"]
+    while (yield from patience.wait_out(answer)):
+        undone = {"left": answer["left"]}
+        answer = yield from _again(ctx, names.LIST_TREE, about, undone, status.listed)
+        plans += answer.get("plans", [])
 
     status.enter("copying")
     shares: list[Share] = [(plan, 0, tasks) for plan, tasks, _ in plans]
-    while True:
-        answer = yield from _copy(ctx, {"run": run, "shares": shares}, _STEPS, status.copied)
-        shares = answer["unfinished"]
-        if not (yield from patience.wait_out(answer)):
-            break
+    answer = yield from _copy(ctx, {"run": run, "shares": shares}, _STEPS, status.copied)
+    while (yield from patience.wait_out(answer)):
+        undone = {"shares": answer["shares"]}
+        answer = yield from _again(ctx, names.COPY_TASKS, {"run": run}, undone, status.copied)
 
     status.enter("finishing")
     times = {"started": _iso(started), "finished": _iso(ctx.current_utc_datetime)}
-    about = {"run": run, "request": request, "plans": plans, **times}
-    written = yield from _insist(ctx, names.WRITE_MANIFEST, about, patience)
+    written = yield from _insist(ctx, names.WRITE_MANIFEST, {**about, "plans": plans, **times}, patience)
     status.manifest = f"{names.RUNS_CONTAINER}/{run}/manifest.ndjson"
     found = yield from _insist(ctx, names.VERIFY_MANIFEST, {"run": run}, patience)
 
@@ -126,7 +122,7 @@ def list_tree(ctx: OrchestrationContext, request: Answer) -> Steps[Answer]:
 
 
 def copy_tasks(ctx: OrchestrationContext, request: Answer) -> Steps[Answer]:
-    """Copy the tasks in `request["shares"]`; return their tally, and those that are unfinished."""
+    """Copy the tasks in `request["shares"]`; return their tally, and the shares that are not done."""
     return (yield from _copy(ctx, request, 1, _nobody))
 
 
@@ -141,18 +137,23 @@ def verify_backup(ctx: OrchestrationContext, request: Any) -> Steps[Answer]:
     found = yield from _insist(ctx, names.VERIFY_MANIFEST, {"run": run}, patience)
     size: int = found.pop("size")
     if options.get("deep") and not found["missing"] and not found["changed"]:
-        deep = yield from _read_back(ctx, {"run": run, "begin": 0, "end": size})
-        if deep.get("errors"):
-            raise BackupFailedError(deep["errors"][0])
-        found = deep | {"extra": found["extra"]}
+        findings = Findings(extra=found["extra"])
+        answer = yield from _read_back(ctx, {"shares": [(run, 0, size)]}, findings.add)
+        while (yield from patience.wait_out(answer)):
+            undone = {"shares": answer["shares"]}
+            answer = yield from _again(ctx, names.VERIFY_CONTENTS, {}, undone, findings.add)
+        found = findings.to_json()
     if found["missing"] or found["changed"]:
         raise BackupFailedError(_mismatch(found))
     return found
 
 
 def verify_contents(ctx: OrchestrationContext, request: Answer) -> Steps[Answer]:
-    """Read back the blobs of the entries in a range of a manifest; return the findings."""
-    return (yield from _read_back(ctx, request))
+    """Read back the blobs of the entries in `request["shares"]`, which are bytes of a run's manifest.
+
+    Returns the findings, and the shares that are not done.
+    """
+    return (yield from _read_back(ctx, request, _nobody))
 
 
 def _list(ctx: OrchestrationContext, request: Answer, progress: Callable[[Answer], None]) -> Steps[Answer]:
@@ -196,7 +197,7 @@ def _copy(
                 ctx,
                 names.COPY_FILE_TO_BLOB,
                 {"run": run, "plan": plan, "task": task},
-                {"unfinished": [(plan, task, 1)]},
+                {"shares": [(plan, task, 1)]},
             )
             for plan, first, count in shares
             for task in range(first, first + count)
@@ -204,27 +205,35 @@ def _copy(
     else:
         parts = min(FAN_OUT, max(least_parts, -(-tasks // FAN_OUT)))
         calls = [
-            _part(ctx, names.COPY_TASKS, {"run": run, "shares": part}, {"unfinished": part})
+            _part(ctx, names.COPY_TASKS, {"run": run, "shares": part}, {"shares": part})
             for part in split(shares, -(-tasks // parts))
         ]
     answers = yield from _gather(calls, progress)
-    return _sum(answers) | {"unfinished": _joined(answers, "unfinished")}
+    return _sum(answers) | {"shares": _joined(answers, "shares")}
 
 
-def _read_back(ctx: OrchestrationContext, request: Answer) -> Steps[Answer]:
-    begin, end = request["begin"], request["end"]
-    chunks = -(-(end - begin) // VERIFY_CHUNK)
-    call, name = (_activity, names.VERIFY_BLOBS) if chunks <= FAN_OUT else (_part, names.VERIFY_CONTENTS)
-    calls = [
-        call(ctx, name, {**request, "begin": first, "end": last}, {})
-        for first, last in split_range(begin, end, min(chunks, FAN_OUT))
-    ]
-    answers = yield from _gather(calls, _nobody)
+def _read_back(
+    ctx: OrchestrationContext, request: Answer, progress: Callable[[Answer], None]
+) -> Steps[Answer]:
+    shares: list[Share] = request["shares"]
+    size = sum(count for _, _, count in shares)
+    alone = size <= FAN_OUT * VERIFY_CHUNK
+    call, name = (_activity, names.VERIFY_BLOBS) if alone else (_part, names.VERIFY_CONTENTS)
+    parts = split(shares, VERIFY_CHUNK if alone else -(-size // FAN_OUT))
+    undone = [{"shares": part} for part in parts]
+    answers = yield from _gather([call(ctx, name, part, part) for part in undone], progress)
     findings = Findings()
     for answer in answers:
         findings.add(answer)
-    errors = _joined(answers, "errors") + _joined(answers, "troubles")
-    return findings.to_json() | ({"errors": errors[:1]} if errors else {})
+    return _sum(answers) | findings.to_json() | {"shares": _joined(answers, "shares")}
+
+
+def _again(
+    ctx: OrchestrationContext, name: str, request: Answer, undone: Answer, progress: Callable[[Answer], None]
+) -> Steps[Answer]:
+    """Do what is undone in a sub-orchestration, so that this history does not grow with every attempt."""
+    (answer,) = yield from _gather([_part(ctx, name, request | undone, undone)], progress)
+    return answer
 
 
 def _activity(ctx: OrchestrationContext, name: str, request: Answer, undone: Answer) -> _Call:

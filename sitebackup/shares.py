@@ -1,13 +1,15 @@
 """Dividing work among activities and sub-orchestrations; pure, so that a replay divides it the same way."""
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 
 type Part = tuple[str, int]
 """`(plan, part)`: a part of the directories that a listing left."""
 
 type Share = tuple[str, int, int]
-"""`(plan, first task, number of tasks)`: consecutive copy tasks of a plan."""
+"""`(plan, first task, number of tasks)`: consecutive copy tasks of a plan.
+
+Or `(run, first byte, number of bytes)`: a range of a run's manifest.
+"""
 
 
 def deal[T](items: Sequence[T], hands: int) -> list[list[T]]:
@@ -16,7 +18,7 @@ def deal[T](items: Sequence[T], hands: int) -> list[list[T]]:
 
 
 def split(shares: Iterable[Share], size: int) -> list[list[Share]]:
-    """Split `shares` into lists of `size` copy tasks each, the last of what remains."""
+    """Split `shares` into lists of `size` tasks or bytes each, the last of what remains."""
     parts: list[list[Share]] = []
     room = 0
     for plan, first, count in shares:
@@ -29,10 +31,3 @@ def split(shares: Iterable[Share], size: int) -> list[list[Share]]:
             parts[-1].append((plan, first + given, taken))
             given, room = given + taken, room - taken
     return parts
-
-
-def split_range(begin: int, end: int, parts: int) -> list[tuple[int, int]]:
-    """Split the range from `begin` until `end` into at most `parts` ranges of about the same length."""
-    length = end - begin
-    bounds = [begin + length * part // parts for part in range(parts + 1)] if parts else []
-    return [(first, last) for first, last in pairwise(bounds) if first < last]

@@ -146,7 +146,7 @@ async def test_only_reading_back_finds_content_that_changed_behind_its_propertie
     assert (found["missing"], found["changed"]) == (0, 0)
     halves = [(0, found["size"] // 2), (found["size"] // 2, found["size"])]
     deep = [
-        await activities.verify_blobs({"run": "run", "begin": begin, "end": end}, engine)
+        await activities.verify_blobs({"shares": [("run", begin, end - begin)]}, engine)
         for begin, end in halves
     ]
     assert [part["checked"] for part in deep] != [603, 0]

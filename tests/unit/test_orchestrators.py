@@ -184,6 +184,36 @@ def test_what_fails_for_too_long_ends_the_run_with_its_cause(broken: str) -> Non
     assert calls == 2 * (len(WAITS) + 1)
 
 
+@pytest.mark.parametrize(("tasks", "failures"), [(48, 11), (200, 5)])
+def test_no_history_grows_beyond_bounds_while_storage_fails(tasks: int, failures: int) -> None:
+    calls: dict[str, int] = {}
+
+    def copy(request: Any) -> Any:
+        key = str(request)
+        calls[key] = calls.get(key, 0) + 1
+        if calls[key] <= failures:
+            raise RuntimeError("storage is down")
+        return copied(request)
+
+    hub, run = backup({**flat(tasks), names.COPY_FILE_TO_BLOB: copy})
+    assert run.output == 10 * tasks
+    assert max(instance.longest_history for instance in hub.instances) <= MOST_EVENTS
+
+
+def test_a_deep_verification_sits_out_what_fails_for_a_while() -> None:
+    calls = 0
+
+    def read_back(_: Any) -> dict[str, Any]:
+        nonlocal calls
+        calls += 1
+        if calls < 6:
+            raise RuntimeError("storage is down")
+        return {"checked": 1, "bytes": 5}
+
+    _, run = verify({names.VERIFY_BLOBS: read_back}, {"instanceId": "0123", "deep": True})
+    assert (run.failure, run.output["checked"]) == (None, 1)
+
+
 def test_a_listing_that_fails_for_a_while_loses_no_part_of_the_tree() -> None:
     asked: list[Any] = []
 
@@ -226,7 +256,7 @@ def test_a_deep_verification_reads_every_byte_of_the_manifest_once(size: int) ->
     ranges: list[tuple[int, int]] = []
 
     def read_back(request: dict[str, Any]) -> dict[str, Any]:
-        ranges.append((request["begin"], request["end"]))
+        ranges.extend((begin, begin + count) for _, begin, count in request["shares"])
         return {"checked": 1, "bytes": 5}
 
     activities: dict[str, Activity] = {
@@ -270,7 +300,7 @@ def test_replayed_from_any_point_of_its_history_each_orchestrator_makes_the_same
     hub = Hub(activities, seed)
     hub.run(names.BACKUP_SITE_CONTENT, {"rootDirectory": "/site"})
     hub.run(names.VERIFY_BACKUP, {"instanceId": "run", "deep": True}, "verification")
-    hub.run(names.VERIFY_CONTENTS, {"run": "run", "begin": 0, "end": 3_000_000}, "contents")
+    hub.run(names.VERIFY_CONTENTS, {"shares": [("run", 0, 3_000_000)]}, "contents")
     assert {instance.name for instance in hub.instances} == set(ORCHESTRATORS)
     for instance in hub.instances:
         for turn in instance.turns:

@@ -1,11 +1,9 @@
 """Dividing work."""
 
-from itertools import pairwise
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sitebackup.shares import Share, deal, split, split_range
+from sitebackup.shares import Share, deal, split
 
 
 @given(st.lists(st.integers()), st.integers(1, 40))
@@ -27,15 +25,3 @@ def test_splitting_keeps_every_copy_task_in_order_and_fills_every_part_but_the_l
     assert [task for part in parts for task in tasks(part)] == tasks(shares)
     assert all(len(tasks(part)) == size for part in parts[:-1])
     assert all(0 < len(tasks(part)) <= size for part in parts[-1:])
-
-
-@given(st.integers(0, 10_000), st.integers(0, 10_000), st.integers(0, 50))
-def test_a_range_is_covered_by_ranges_that_do_not_overlap(begin: int, length: int, parts: int) -> None:
-    ranges = split_range(begin, begin + length, parts)
-    assert len(ranges) <= parts
-    assert all(first < last for first, last in ranges)
-    if ranges:
-        assert (ranges[0][0], ranges[-1][1]) == (begin, begin + length)
-        assert all(before[1] == after[0] for before, after in pairwise(ranges))
-    else:
-        assert not length or not parts

@@ -6,6 +6,7 @@ import random
 import re
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -23,10 +24,14 @@ from tests.e2e.support.waiting import wait_until
 
 
 def workers_of(app: RunningApp) -> list[psutil.Process]:
-    """The processes that run the app's functions."""
+    """The processes that run the app's functions, without those that have just died."""
     assert app.host is not None
-    children = psutil.Process(app.host.pid).children(recursive=True)
-    return [child for child in children if "devhost.worker_main" in " ".join(child.cmdline())]
+    workers = []
+    for child in psutil.Process(app.host.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if "devhost.worker_main" in child.cmdline():
+                workers.append(child)
+    return workers
 
 
 def wait_for_progress(app: RunningApp, started: Document, files: int) -> None:

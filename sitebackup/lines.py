@@ -1,5 +1,6 @@
 """NDJSON blobs of any length, written and read in flat memory."""
 
+import asyncio
 import heapq
 import json
 import uuid
@@ -104,8 +105,7 @@ async def merge(streams: Sequence[AsyncIterator[bytes]], key: str) -> AsyncItera
             line = await anext(streams[number])
             heapq.heappush(heap, (json.loads(line)[key], number, line))
 
-    for number in range(len(streams)):
-        await advance(number)
+    await asyncio.gather(*map(advance, range(len(streams))))
     while heap:
         _, number, line = heapq.heappop(heap)
         yield line

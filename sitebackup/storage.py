@@ -8,11 +8,14 @@ id, never a URL's query or a header.
 """
 
 import asyncio
+import base64
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
+from urllib.parse import unquote
+from xml.etree import ElementTree as ET
 
 from azure.core.exceptions import (
     AzureError,
@@ -136,13 +139,19 @@ class AzureContainer:
                 return None
 
     async def list(self, prefix: str) -> AsyncIterator[Blob]:
-        async with _translated():
-            try:
-                async for blob in self._client.list_blobs(prefix):
-                    yield _blob(blob)
-            except HttpResponseError as error:
-                if _code(error) != "ContainerNotFound":
-                    raise
+        marker, more = "", True
+        while more:
+            async with _translated(), asyncio.timeout(CALL_TIMEOUT):
+                try:
+                    page = await self._requests.list(str(self._client.container_name), prefix, marker)
+                except HttpResponseError as error:
+                    if _code(error) != "ContainerNotFound":
+                        raise
+                    return
+            for blob in page.iterfind("Blobs/Blob"):
+                yield _listed(blob)
+            marker = page.findtext("NextMarker", "")
+            more = bool(marker)
 
     async def _write[T](self, upload: Callable[[], Awaitable[T]]) -> T:
         """Run `upload`; when the container is missing, create it and run `upload` again."""
@@ -260,6 +269,17 @@ def _headers(properties: Properties) -> dict[str, str]:
 def _blob(properties: BlobProperties) -> Blob:
     md5 = properties.content_settings.content_md5
     return Blob(str(properties.name), properties.size, bytes(md5) if md5 is not None else None)
+
+
+def _listed(blob: ET.Element) -> Blob:
+    """Read one blob of a listing."""
+    name = blob.find("Name")
+    text = name.text or "" if name is not None else ""
+    if name is not None and name.get("Encoded") == "true":  # it has characters that XML has not
+        text = unquote(text)
+    md5 = blob.findtext("Properties/Content-MD5")
+    size = int(blob.findtext("Properties/Content-Length", "0"))
+    return Blob(text, size, base64.b64decode(md5) if md5 else None)
 
 
 def _content_settings(properties: Properties) -> ContentSettings:

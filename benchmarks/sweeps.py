@@ -109,7 +109,7 @@ async def _copy(storage: str, tree: Path) -> float:
     begin = time.perf_counter()
     async with asyncio.TaskGroup() as group:
         for item in items:
-            group.create_task(copier.copy(place, item))
+            group.create_task(copier.copy(place, [item]))
     seconds = time.perf_counter() - begin
     await engine.close()
     return seconds

@@ -7,10 +7,9 @@ cannot pass, a `FatalError`, is returned as `{"errors": [...]}` to an orchestrat
 policy would retry any exception.
 """
 
-import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import batched, islice
 from typing import Any
 
@@ -25,6 +24,7 @@ from sitebackup.runs import LISTING, Outcome, manifest_name
 from sitebackup.selection import Selection
 from sitebackup.source import Place
 from sitebackup.tally import Tally
+from sitebackup.tasks import all_of
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +33,12 @@ _WALK_STEP = 2_000
 
 _LEFT_PARTS = 16
 """Parts that the directories left by one listing are split into, for as many further listings."""
+
+_READ_AT_ONCE = 8
+"""Files that are read in one go, at most."""
+
+_READ_BYTES = 256 * 1024
+"""Bytes of them, at most; a bigger file is read alone."""
 
 type Body = Callable[[Any, Engine], Awaitable[Any]]
 
@@ -76,10 +82,15 @@ async def copy_file_to_blob(request: Any, engine: Engine) -> int | dict[str, Any
             raise FatalError("The path of a file must be absolute.")
         place = await engine.in_thread(lambda: _place(directory, engine))
         size = await engine.in_thread(lambda: source.size_of(place.path(name)))
-        return (await _copy(place, Item(name, "file", size), engine)).size
+        [outcome] = await _copy(place, [Item(name, "file", size)], engine)
+        if outcome.outcome != "copied":
+            raise SourceError(str(outcome.reason))
+        return outcome.size
     run, plan, task = request["run"], request["plan"], request["task"]
     place, items = await engine.runs.read_task(run, plan, task)
-    outcomes = await _all(_outcome(place, item, engine) for item in items)
+    parts = pack(items, _READ_AT_ONCE, _READ_BYTES)
+    copied = await all_of(_copy(place, part, engine) for part in parts)
+    outcomes = [outcome for part in copied for outcome in part]
     if any(outcome.outcome == "vanished" for outcome in outcomes):
         await engine.in_thread(lambda: _must_be_there(place))
     await engine.runs.write_outcomes(run, plan, task, outcomes)
@@ -124,12 +135,12 @@ async def verify_blobs(request: dict[str, Any], engine: Engine) -> dict[str, Any
     findings = verify.Findings()
 
     async def check(outcome: Outcome) -> None:
-        async with engine.files:
+        async with engine.files.hold(1):
             await verify.read_back(outcome, engine.backups, engine.memory, engine.in_thread, findings)
 
     for run, begin, count in request["shares"]:
         entries = manifest.read(engine.runs, run, begin, begin + count)
-        await _all([check(entry) async for entry in entries if entry.outcome == "copied"])
+        await all_of([check(entry) async for entry in entries if entry.outcome == "copied"])
     return _anonymous(findings.to_json(), engine)
 
 
@@ -233,40 +244,30 @@ def _tally_of(items: list[Item]) -> Tally:
     )
 
 
-async def _outcome(place: Place, item: Item, engine: Engine) -> Outcome:
-    try:
-        copied = await _copy(place, item, engine)
-    except VanishedError as error:
-        return Outcome(item.path, "vanished", str(error))
-    except SourceError as error:
-        return Outcome(item.path, "failed", str(error))
-    return Outcome(
-        path=item.path,
-        outcome="copied",
-        kind=item.kind,
-        size=copied.size,
-        mtime=copied.attributes.mtime,
-        mode=f"{copied.attributes.mode:o}",
-        blob=copied.blob,
-        md5=copied.md5.hex(),
-        etag=copied.etag,
-    )
-
-
-async def _copy(place: Place, item: Item, engine: Engine) -> Copied:
-    async with engine.files:
+async def _copy(place: Place, items: Sequence[Item], engine: Engine) -> list[Outcome]:
+    """Copy items, which are small if they are several, and return their outcomes."""
+    for item in items:
         path = place.name(item.path)
         location = f"{names.BACKUPS_CONTAINER}/{blobname.escape(path)}"
         level = engine.settings.path_level
         _log.log(level, "Copying '%s' to '%s'. Total bytes = %d.", path, location, item.size)
-        return await engine.copier.copy(place, item)
+    copied = await engine.copier.copy(place, items)
+    return [_outcome(item, result) for item, result in zip(items, copied, strict=True)]
 
 
-async def _all[T](work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Run everything at once and return the results in order; the first failure cancels the rest."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(part) for part in work]
-    except ExceptionGroup as failures:  # one is enough: the rest was cancelled for it
-        raise failures.exceptions[0] from None
-    return [task.result() for task in tasks]
+def _outcome(item: Item, result: Copied | SourceError) -> Outcome:
+    if isinstance(result, VanishedError):
+        return Outcome(item.path, "vanished", str(result))
+    if isinstance(result, SourceError):
+        return Outcome(item.path, "failed", str(result))
+    return Outcome(
+        path=item.path,
+        outcome="copied",
+        kind=item.kind,
+        size=result.size,
+        mtime=result.attributes.mtime,
+        mode=f"{result.attributes.mode:o}",
+        blob=result.blob,
+        md5=result.md5.hex(),
+        etag=result.etag,
+    )

@@ -24,7 +24,7 @@ _SCOPE = "https://storage.azure.com/.default"
 
 
 class BlobRequests:
-    """Puts, gets and lists blobs of a storage client's account, with its credential, and one connection pool."""
+    """Requests about blobs of a storage client's account, with its credential, over one connection pool."""
 
     def __init__(self, client: BlobServiceClient, retry_policy: Any, **options: Any) -> None:
         url, _, shared_access_signature = client.url.partition("?")

@@ -14,16 +14,18 @@ directory one without content and `hdi_isfolder`, which is how azcopy and BlobFu
 """
 
 import asyncio
-import functools
 import uuid
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 from sitebackup import blobname, source
 from sitebackup.errors import SourceError
 from sitebackup.filetree import Item
-from sitebackup.limits import ByteBudget
-from sitebackup.source import Attributes, Place, Stream
+from sitebackup.limits import Budget
+from sitebackup.source import Attributes, Content, Place, Stream
 from sitebackup.storage import Container, Properties
+from sitebackup.tasks import all_of
 from sitebackup.threads import InThread
 
 SINGLE_PUT = 8 * 1024 * 1024
@@ -51,62 +53,76 @@ class Copied:
 
 
 class Copier:
-    """Copies to a container: `memory` bounds the bytes in flight, `in_thread` runs what waits for a disk."""
+    """Copies to a container: `files` bounds the files in flight, `memory` the bytes of their content.
 
-    def __init__(self, container: Container, memory: ByteBudget, in_thread: InThread) -> None:
+    `in_thread` runs what waits for a disk.
+    """
+
+    def __init__(self, container: Container, files: Budget, memory: Budget, in_thread: InThread) -> None:
         self._container = container
+        self._files = files
         self._memory = memory
         self._in_thread = in_thread
 
-    async def copy(self, place: Place, item: Item) -> Copied:
-        """Copy `item` of the tree at `place`; the item's size only decides where to begin.
+    async def copy(self, place: Place, items: Sequence[Item]) -> list[Copied | SourceError]:
+        """Copy `items` of the tree at `place`, and return what was saved of each, or why nothing was.
 
-        Raises `SourceError` when this item cannot be saved, `StorageUnavailableError` or `FatalError` when it
-        is not the item's fault.
+        Several items, small ones, are read in one go: handing them to a thread costs more than reading them.
+        Sizes only decide how to begin. Raises `StorageUnavailableError` or `FatalError` when something is not
+        an item's own fault.
         """
-        blob = blobname.encode(place.name(item.path))
-        path = place.path(item.path)
-        if item.kind == "link":
-            target, attributes = await self._in_thread(lambda: source.read_link(path, place.real))
-            return await self._put(blob, target, source.md5(target), attributes, {"is_symlink": "true"})
-        if item.kind == "directory":
-            attributes = await self._in_thread(lambda: source.look_at_directory(path, place.real))
-            return await self._put(blob, b"", source.md5(b""), attributes, {"hdi_isfolder": "true"})
-        return await self._copy_file(blob, path, place.real, item.size)
+        async with self._files.hold(len(items)):
+            copied = await self._attempt(place, items)
+            return [done or await self._again(place, item) for done, item in zip(copied, items, strict=True)]
 
-    async def _copy_file(self, blob: str, path: str, within: str, size: int) -> Copied:
-        for _ in range(MAX_READS):
-            if size <= SINGLE_PUT:
-                copied = await self._whole(blob, path, within, size)
-            else:
-                copied = await self._in_blocks(blob, path, within)
-            if copied is not None:
-                return copied
-            size = await self._in_thread(lambda: source.size_of(path))
-        raise SourceError(f"changed while being read, {MAX_READS} times")
+    async def _again(self, place: Place, item: Item) -> Copied | SourceError:
+        """Copy an item that has changed while it was read, until it has not."""
+        for _ in range(1, MAX_READS):
+            size = await self._in_thread(lambda: _tried(lambda: source.size_of(place.path(item.path))))
+            if isinstance(size, SourceError):
+                return size
+            (done,) = await self._attempt(place, [replace(item, size=size)])
+            if done is not None:
+                return done
+        return SourceError(f"changed while being read, {MAX_READS} times")
 
-    async def _whole(self, blob: str, path: str, within: str, size: int) -> Copied | None:
-        """Copy a small file in one request; None when it has grown, or changed while being read."""
-        most = size + SLACK
-        async with self._memory.hold(most):
-            read = await self._in_thread(lambda: source.read_whole(path, within, most))
-            if read is None:
-                return None
-            data, digest, attributes = read
-            return await self._put(blob, data, digest, attributes, {})
+    async def _attempt(self, place: Place, items: Sequence[Item]) -> list[Copied | SourceError | None]:
+        """Copy `items` once; None for what has changed while it was read."""
+        if len(items) == 1 and items[0].size > SINGLE_PUT:
+            return [await self._in_blocks(place, items[0])]
+        most = [item.size + SLACK for item in items]
+        async with self._memory.hold(sum(most)):
+            contents = await self._in_thread(lambda: list(map(partial(_read, place), items, most)))
+            names = [place.name(item.path) for item in items]
+            return await all_of(map(self._put, names, contents))
 
-    async def _in_blocks(self, blob: str, path: str, within: str) -> Copied | None:
-        """Copy a file block by block; None when it changed while being read."""
-        stream = await self._in_thread(lambda: Stream(path, within))
+    async def _put(self, name: str, content: Content | SourceError | None) -> Copied | SourceError | None:
+        """Store what was read of an item in one request."""
+        if not isinstance(content, Content):
+            return content
         try:
-            block_ids = await self._stage_blocks(blob, stream)
-            if not await self._in_thread(stream.is_unchanged):
-                return None
-        finally:
-            stream.close()
-        digest, attributes = stream.md5(), stream.attributes
-        etag = await self._container.commit(blob, block_ids, _properties(blob, digest, attributes, {}))
-        return Copied(blob, stream.size, digest, etag, attributes)
+            blob = blobname.encode(name)
+            etag = await self._container.put(blob, content.data, _properties(blob, content))
+        except SourceError as error:
+            return error
+        return Copied(blob, len(content.data), content.md5, etag, content.attributes)
+
+    async def _in_blocks(self, place: Place, item: Item) -> Copied | SourceError | None:
+        """Copy a file block by block."""
+        try:
+            blob = blobname.encode(place.name(item.path))
+            stream = await self._in_thread(lambda: Stream(place.path(item.path), place.real))
+            try:
+                block_ids = await self._stage_blocks(blob, stream)
+                if not await self._in_thread(stream.is_unchanged):
+                    return None
+            finally:
+                stream.close()
+            content = Content(b"", stream.md5(), stream.attributes)
+            etag = await self._container.commit(blob, block_ids, _properties(blob, content))
+        except SourceError as error:
+            return error
+        return Copied(blob, stream.size, content.md5, etag, content.attributes)
 
     async def _stage_blocks(self, blob: str, stream: Stream) -> list[str]:
         attempt = uuid.uuid4().hex
@@ -118,7 +134,7 @@ class Copier:
                     await in_flight.acquire()
                     held = await self._memory.acquire(stream.block_size)
                     try:
-                        data, md5 = await self._in_thread(functools.partial(stream.read_block, index))
+                        data, md5 = await self._in_thread(partial(stream.read_block, index))
                     except BaseException:
                         self._memory.release(held)
                         raise
@@ -131,12 +147,18 @@ class Copier:
             raise failures.exceptions[0] from None
         return block_ids
 
-    async def _put(
-        self, blob: str, data: bytes, digest: bytes, attributes: Attributes, marks: dict[str, str]
-    ) -> Copied:
-        etag = await self._container.put(blob, data, _properties(blob, digest, attributes, marks))
-        return Copied(blob, len(data), digest, etag, attributes)
+
+def _tried[T](function: Callable[[], T]) -> T | SourceError:
+    try:
+        return function()
+    except SourceError as error:
+        return error
 
 
-def _properties(blob: str, digest: bytes, attributes: Attributes, marks: dict[str, str]) -> Properties:
-    return Properties(digest, source.content_type(blob), attributes.to_metadata() | marks)
+def _read(place: Place, item: Item, most: int) -> Content | SourceError | None:
+    return _tried(lambda: source.read(place, item, most))
+
+
+def _properties(blob: str, content: Content) -> Properties:
+    metadata = content.attributes.to_metadata() | dict(content.marks)
+    return Properties(content.md5, source.content_type(blob), metadata)

@@ -32,15 +32,15 @@ def grain(files: int) -> int:
     return min(MAX_FILES, -(-files // _TASKS_WANTED))
 
 
-def pack(items: Iterable[Item], grain: int) -> Iterator[list[Item]]:
-    """Yield copy tasks: at most `grain` items and `MAX_BYTES` each, or one bigger file."""
+def pack(items: Iterable[Item], grain: int, most: int = MAX_BYTES) -> Iterator[list[Item]]:
+    """Yield copy tasks, or parts of one: at most `grain` items and `most` bytes each, or one bigger file."""
     task: list[Item] = []
     size = 0
     for item in items:
-        if item.size > MAX_BYTES:
+        if item.size > most:
             yield [item]
             continue
-        if task and (len(task) >= grain or size + item.size > MAX_BYTES):
+        if task and (len(task) >= grain or size + item.size > most):
             yield task
             task, size = [], 0
         task.append(item)

@@ -11,11 +11,12 @@ import mimetypes
 import os
 import stat
 import weakref
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from sitebackup.errors import SourceError, VanishedError
-from sitebackup.filetree import describe
+from sitebackup.filetree import Item, describe
 from sitebackup.inside import lies_within
 
 BLOCK = 8 * 1024 * 1024
@@ -74,6 +75,16 @@ class Attributes:
         return {"mtime": self.mtime, "mode": f"{self.mode:o}", "uid": str(self.uid), "gid": str(self.gid)}
 
 
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What was read of an item: `data` with its `md5` digest, and `marks`, metadata that says its kind."""
+
+    data: bytes
+    md5: bytes
+    attributes: Attributes
+    marks: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
 def md5(data: bytes) -> bytes:
     """Return the MD5 digest of `data`."""
     return hashlib.md5(data, usedforsecurity=False).digest()
@@ -87,8 +98,20 @@ def content_type(name: str) -> str:
     return guess or "application/octet-stream"
 
 
-def read_link(path: str, within: str) -> tuple[bytes, Attributes]:
-    """Return the target of the symbolic link at `path`, below `within`. Raises `SourceError`."""
+def read(place: Place, item: Item, most: int) -> Content | None:
+    """Read an item; None if it is a file of more than `most` bytes, or changed meanwhile.
+
+    Raises `SourceError`.
+    """
+    path = place.path(item.path)
+    if item.kind == "link":
+        return _read_link(path, place.real)
+    if item.kind == "directory":
+        return _read_directory(path, place.real)
+    return _read_file(path, place.real, most)
+
+
+def _read_link(path: str, within: str) -> Content:
     try:
         parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
@@ -97,8 +120,9 @@ def read_link(path: str, within: str) -> tuple[bytes, Attributes]:
         if not lies_within(parent, within, itself=True):
             raise SourceError(_LED_OUT)
         name = os.path.basename(path)
-        target = os.readlink(name, dir_fd=parent)
-        return os.fsencode(target), Attributes.of(os.lstat(name, dir_fd=parent))
+        target = os.fsencode(os.readlink(name, dir_fd=parent))
+        attributes = Attributes.of(os.lstat(name, dir_fd=parent))
+        return Content(target, md5(target), attributes, {"is_symlink": "true"})
     except OSError as error:
         if error.errno == errno.EINVAL:
             raise SourceError("is not a symbolic link any more") from error
@@ -107,11 +131,10 @@ def read_link(path: str, within: str) -> tuple[bytes, Attributes]:
         os.close(parent)
 
 
-def look_at_directory(path: str, within: str) -> Attributes:
-    """Return the attributes of the directory at `path`, below `within`. Raises `SourceError`."""
+def _read_directory(path: str, within: str) -> Content:
     descriptor = _open(path, within, os.O_DIRECTORY)
     try:
-        return Attributes.of(os.fstat(descriptor))
+        return Content(b"", md5(b""), Attributes.of(os.fstat(descriptor)), {"hdi_isfolder": "true"})
     finally:
         os.close(descriptor)
 
@@ -124,11 +147,7 @@ def size_of(path: str) -> int:
         raise _trouble(error) from error
 
 
-def read_whole(path: str, within: str, most: int) -> tuple[bytes, bytes, Attributes] | None:
-    """Return a file's content, its MD5 and attributes; None if it is larger than `most` bytes, or changed.
-
-    Raises `SourceError`.
-    """
+def _read_file(path: str, within: str, most: int) -> Content | None:
     descriptor = _open(path, within)
     try:
         before = os.fstat(descriptor)
@@ -139,7 +158,7 @@ def read_whole(path: str, within: str, most: int) -> tuple[bytes, bytes, Attribu
             return None
     finally:
         os.close(descriptor)
-    return data, md5(data), Attributes.of(before)
+    return Content(data, md5(data), Attributes.of(before))
 
 
 class Stream:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sitebackup.errors import BlobMissingError
-from sitebackup.limits import ByteBudget
+from sitebackup.limits import Budget
 from sitebackup.runs import Outcome
 from sitebackup.storage import Blob, Container
 from sitebackup.tally import NAMED
@@ -137,7 +137,7 @@ async def compare(entries: AsyncIterator[Outcome], container: Container, prefix:
 
 
 async def read_back(
-    outcome: Outcome, container: Container, memory: ByteBudget, in_thread: InThread, findings: Findings
+    outcome: Outcome, container: Container, memory: Budget, in_thread: InThread, findings: Findings
 ) -> None:
     """Read one blob and compare its size and MD5 with what was saved."""
     blob = outcome.blob or ""

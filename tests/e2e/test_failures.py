@@ -26,7 +26,7 @@ from tests.e2e.support.waiting import wait_until
 def workers_of(app: RunningApp) -> list[psutil.Process]:
     """The processes that run the app's functions, without those that have just died."""
     assert app.host is not None
-    workers = []
+    workers: list[psutil.Process] = []
     for child in psutil.Process(app.host.pid).children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             if "devhost.worker_main" in child.cmdline():

@@ -14,7 +14,7 @@ from sitebackup import copy as copying
 from sitebackup.copy import SINGLE_PUT, Copier
 from sitebackup.errors import BlobRefusedError, SourceError, StorageUnavailableError, VanishedError
 from sitebackup.filetree import Item
-from sitebackup.limits import ByteBudget
+from sitebackup.limits import Budget
 from sitebackup.source import BLOCK, Place
 from sitebackup.storage import Container, Properties, Storage
 from sitebackup.threads import Threads
@@ -32,7 +32,11 @@ async def readers() -> AsyncGenerator[Threads]:
 
 @pytest.fixture
 def copier(container: Container, readers: Threads) -> Copier:
-    return Copier(container, ByteBudget(MEMORY), readers)
+    return copier_to(container, readers)
+
+
+def copier_to(container: Container, readers: Threads, memory: int = MEMORY) -> Copier:
+    return Copier(container, Budget(8), Budget(memory), readers)
 
 
 def noise(size: int) -> bytes:
@@ -42,7 +46,10 @@ def noise(size: int) -> bytes:
 async def copy(copier: Copier, path: Path, size: int) -> copying.Copied:
     """Copy the file at `path` as an item of the directory that it is in."""
     place = Place(str(path.parent), os.path.realpath(path.parent))
-    return await copier.copy(place, Item(path.name, "file", size))
+    [copied] = await copier.copy(place, [Item(path.name, "file", size)])
+    if isinstance(copied, SourceError):
+        raise copied
+    return copied
 
 
 def name_of(path: Path) -> str:
@@ -69,7 +76,7 @@ async def test_the_blob_carries_the_md5_of_the_file(
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(noise(size)[:size])
-    await copy(Copier(storage.container("md5"), ByteBudget(MEMORY), readers), path, size)
+    await copy(copier_to(storage.container("md5"), readers), path, size)
     connection = azurite.connection_string
     with BlobClient.from_connection_string(connection, "md5", name_of(path)) as blob:
         expected = hashlib.md5(path.read_bytes(), usedforsecurity=False).digest()
@@ -122,7 +129,7 @@ async def test_a_file_that_changes_once_while_it_is_read_is_read_again(
             path.write_bytes(data)
 
     container = TouchedWhileRead(change_once)
-    await copy(Copier(container, ByteBudget(BLOCK), readers), path, 12 * BLOCK)
+    await copy(copier_to(container, readers, BLOCK), path, 12 * BLOCK)
     assert await container.get(name_of(path)) == path.read_bytes()
 
 
@@ -138,7 +145,7 @@ async def test_a_file_that_never_stops_changing_fails_and_leaves_no_blob(
 
     container = TouchedWhileRead(grow)
     with pytest.raises(SourceError, match="changed while being read, 3 times"):
-        await copy(Copier(container, ByteBudget(BLOCK), readers), path, 4 * BLOCK)
+        await copy(copier_to(container, readers, BLOCK), path, 4 * BLOCK)
     assert container.blobs == {}
 
 
@@ -159,9 +166,38 @@ async def test_what_took_a_files_place_is_not_opened_as_a_file(copier: Copier, t
             await asyncio.wait_for(copy(copier, tmp_path / name, 1), 5)
 
 
-async def test_a_name_that_storage_cannot_hold_is_the_files_own_failure(copier: Copier) -> None:
-    with pytest.raises(BlobRefusedError, match="longer than 1024"):
-        await copier.copy(Place("/" + "long/" * 250, "/"), Item("f"))
+async def test_a_name_that_storage_cannot_hold_is_the_files_own_failure(
+    copier: Copier, tmp_path: Path
+) -> None:
+    (tmp_path / "f").touch()
+    [refused] = await copier.copy(Place("/" + "long/" * 250, str(tmp_path)), [Item("f")])
+    assert isinstance(refused, BlobRefusedError)
+    assert "longer than 1024" in str(refused)
+
+
+async def test_of_items_that_are_read_together_each_has_its_own_end(
+    copier: Copier, container: Container, tmp_path: Path
+) -> None:
+    (tmp_path / "whole").write_bytes(b"whole")
+    (tmp_path / "grown").write_bytes(noise(SINGLE_PUT + 1))
+    (tmp_path / "link").symlink_to("whole")
+    (tmp_path / "empty").mkdir()
+    items = [
+        Item("whole", "file", 5),
+        Item("gone", "file", 5),
+        Item("grown", "file", 5),
+        Item("link", "link"),
+        Item("empty", "directory"),
+        Item("link", "file", 5),
+    ]
+
+    copied = await copier.copy(Place(str(tmp_path), os.path.realpath(tmp_path)), items)
+
+    ends = [str(end) if isinstance(end, SourceError) else end.size for end in copied]
+    grown = (tmp_path / "grown").stat().st_size
+    assert ends == [5, "vanished since it was listed", grown, 5, 0, "is a symbolic link now"]
+    assert await container.get(name_of(tmp_path / "link")) == b"whole"
+    assert await container.get(name_of(tmp_path / "grown")) == (tmp_path / "grown").read_bytes()
 
 
 async def test_memory_is_given_back_when_storage_fails(readers: Threads, tmp_path: Path) -> None:
@@ -173,11 +209,12 @@ async def test_memory_is_given_back_when_storage_fails(readers: Threads, tmp_pat
             await asyncio.sleep(0)
             raise StorageUnavailableError("down")
 
-    memory = ByteBudget(MEMORY)
-    copier = Copier(Down(), memory, readers)
+    files, memory = Budget(8), Budget(MEMORY)
+    copier = Copier(Down(), files, memory, readers)
     path = tmp_path / "file"
     for size in (10, 20 * BLOCK):
         path.write_bytes(noise(size))
         with pytest.raises(StorageUnavailableError):
             await copy(copier, path, size)
     assert await asyncio.wait_for(memory.acquire(MEMORY), 1) == MEMORY
+    assert await asyncio.wait_for(files.acquire(8), 1) == 8

@@ -28,7 +28,7 @@ from sitebackup.tasks import all_of
 
 _log = logging.getLogger(__name__)
 
-_WALK_STEP = 2_000
+_WALK_STEP = 1_000
 """Entries that a walk fetches in one go, off the event loop."""
 
 _LEFT_PARTS = 16
@@ -217,7 +217,8 @@ async def _list_into_plan(run: str, request: Input, left: list[Any], engine: Eng
         not_entered += [entry.path for entry in step if isinstance(entry, Left)]
         odd += [Outcome(entry.path, entry.outcome, entry.reason) for entry in step if isinstance(entry, Odd)]
         found += _tally_of(items)
-        if len(unpacked) >= LARGE_TREE:
+        # Only the first listing may be of a small tree, which is cut small: it waits until it knows.
+        if unpacked and (left or len(unpacked) >= LARGE_TREE):
             *full, unpacked = pack(unpacked, MAX_FILES)
             await plan.add(full)
     whole_tree = not (left or not_entered or plan.tasks)

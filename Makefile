@@ -11,14 +11,17 @@ CHECKOV := .venv/checkov/.set-up
 INFRA_CHECKED := .venv/checkov/.infra-checked
 BIN := .venv/bin
 
-# A root with a dollar sign in its name stays what it is.
+# A path with a dollar sign in it stays what it is.
 override ROOT := $(value ROOT)
-export ROOT
+override TO := $(value TO)
+override ID := $(value ID)
+export ROOT TO ID
 
 # make turns every exit code of a recipe into 2, except in question mode, which passes 1 on: what is needed to
 # tell a failed backup (1) from a usage error (2). In that mode only the lines that begin with + are run; so
 # they would with -n, which is left as it is.
-ifeq ($(MAKECMDGOALS)$(findstring n,$(firstword -$(MAKEFLAGS))),backup)
+ONLY_GOAL := $(if $(word 2,$(MAKECMDGOALS)),,$(MAKECMDGOALS))$(findstring n,$(firstword -$(MAKEFLAGS)))
+ifneq ($(filter backup restore,$(ONLY_GOAL)),)
 MAKEFLAGS += --question
 RUN := +@
 else
@@ -29,7 +32,7 @@ MAKEFLAGS += --no-print-directory
 # Programs that call make themselves (pip can) start without the options of this one.
 unexport MAKEFLAGS
 
-.PHONY: help backup start list test test-e2e lint format bench package wheels setup clean
+.PHONY: help backup restore start list test test-e2e lint format bench package wheels setup clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1@/p' $(MAKEFILE_LIST) | while IFS=@ read -r goal text; \
@@ -44,6 +47,14 @@ backup:
 else
 backup: setup ## ROOT=/path: back up a directory; exit code 0 complete, 1 failed, 2 usage
 	$(RUN)exec $(BIN)/python -m localstack backup "$$ROOT"
+endif
+
+ifeq ($(and $(ID),$(TO)),)
+restore:
+	$(RUN)echo 'usage: make restore ID=a-backups-instance-id TO=/path/of/an/empty/directory' >&2; exit 2
+else
+restore: setup ## ID=id TO=/path: give a backup's tree back; exit code as above
+	$(RUN)exec $(BIN)/python -m localstack restore "$$ID" "$$TO"
 endif
 
 start: setup ## run the app with its storage emulator in the foreground

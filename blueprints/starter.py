@@ -1,5 +1,6 @@
 """The door: `POST /orchestrators/{functionName}` starts a backup and answers where to ask how it goes."""
 
+import asyncio
 import os
 
 import azure.durable_functions as df
@@ -20,7 +21,8 @@ async def start(req: func.HttpRequest, client: df.DurableFunctionsClient) -> fun
     """Start an orchestration: 202 with its management URLs, or an error that started nothing."""
     function_name = req.route_params["functionName"]
     try:
-        orchestration_input = request.check(function_name, req.get_body(), _settings)
+        # In a thread: it resolves links on the way to the root, and a mount that hangs must stop no one else.
+        orchestration_input = await asyncio.to_thread(request.check, function_name, req.get_body(), _settings)
     except request.RequestError as error:
         return func.HttpResponse(error.to_json(), status_code=error.status, mimetype="application/json")
     instance_id = await client.schedule_new_orchestration(function_name, input=orchestration_input)

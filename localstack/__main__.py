@@ -1,4 +1,4 @@
-"""Command line of the local stack: `python -m localstack {start,backup,list,get}`."""
+"""Command line of the local stack: `python -m localstack {start,backup,restore,list,get}`."""
 
 import argparse
 import json
@@ -13,6 +13,7 @@ from types import FrameType
 from localstack.backup import backup
 from localstack.blobs import get_blob, list_blobs
 from localstack.errors import StackError, UsageError
+from localstack.restore import restore
 from localstack.settings import PROJECT, StackSettings
 from localstack.stack import running_stack
 
@@ -51,6 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("start", help="run emulator and host in the foreground")
     one = commands.add_parser("backup", help="back up one directory and stop again")
     one.add_argument("root", metavar="ROOT", type=Path)
+    back = commands.add_parser("restore", help="give back what a backup saved, in an empty directory")
+    back.add_argument("run", metavar="RUN", help="the backup's instance ID")
+    back.add_argument("directory", metavar="DIRECTORY", type=Path)
     commands.add_parser("list", help="list the blobs that backups have left, with their sizes in bytes")
     get = commands.add_parser("get", help="write one blob to standard output")
     get.add_argument("blob", metavar="BLOB", help="its name, as 'list' shows it")
@@ -64,6 +68,8 @@ def _run(arguments: argparse.Namespace) -> int:
             return _start(settings)
         case "backup":
             return backup(arguments.root, settings, os.environ)
+        case "restore":
+            return restore(arguments.run, arguments.directory, settings, os.environ)
         case "list":
             return list_blobs(settings, os.environ)
         case _:

@@ -4,7 +4,9 @@ import fcntl
 import os
 import re
 import shutil
-from contextlib import ExitStack
+import socket
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -12,7 +14,7 @@ import httpx
 
 from localstack.child import Child, ensure_port_is_free
 from localstack.errors import StackError, UsageError
-from localstack.settings import PROJECT, EmulatorPorts
+from localstack.settings import PROJECT, EmulatorPorts, StackSettings
 
 _PROGRAM = PROJECT / "node_modules/.bin/azurite"
 _START_SECONDS = 60.0  # reading a large data folder takes its time
@@ -112,6 +114,26 @@ class Azurite:
             return False
         self.ports = EmulatorPorts(*(int(listening[service]) for service in ("Blob", "Queue", "Table")))
         return all(_answers_http(port) for port in _by_service(self.ports).values())
+
+
+@contextmanager
+def reachable_emulator(settings: StackSettings) -> Generator[str]:
+    """The connection string of an emulator: of the stack that runs at its port, or of one for this alone."""
+    emulator = Azurite(settings.emulator, settings.data)
+    try:
+        if not _listens(settings.emulator.blob):
+            emulator.start()
+        yield emulator.connection_string
+    finally:
+        emulator.stop()
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def _by_service(ports: EmulatorPorts) -> dict[str, int]:

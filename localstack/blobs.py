@@ -1,6 +1,5 @@
 """A look at what backups left in the emulator: `python -m localstack list` and `get BLOB`."""
 
-import socket
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -8,11 +7,15 @@ from contextlib import contextmanager
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.blob import ContainerClient
 
-from localstack.azurite import Azurite
+from localstack.azurite import reachable_emulator
 from localstack.errors import StackError, UsageError
-from localstack.settings import STORAGE_SETTING, StackSettings, names_other_storage
-
-_CONTAINER = "backups"
+from localstack.settings import (
+    BACKUP_STORAGE_SETTING,
+    STORAGE_SETTING,
+    StackSettings,
+    names_other_backup_storage,
+)
+from sitebackup.names import BACKUPS_CONTAINER
 
 
 def list_blobs(settings: StackSettings, environ: Mapping[str, str]) -> int:
@@ -32,31 +35,24 @@ def get_blob(name: str, settings: StackSettings, environ: Mapping[str, str]) -> 
 
 @contextmanager
 def _backups(settings: StackSettings, environ: Mapping[str, str]) -> Generator[ContainerClient]:
-    """The container in the emulator, which is started for this alone if no stack runs at its port.
+    """The container in the emulator.
 
     Raises UsageError if the blobs are not in the emulator, or what was asked for is not among them.
     """
-    if names_other_storage(environ):
-        raise UsageError(f"{STORAGE_SETTING} names another storage: these commands read the emulator only.")
-    emulator = Azurite(settings.emulator, settings.data)
+    if names_other_backup_storage(environ):
+        raise UsageError(
+            f"{STORAGE_SETTING} or {BACKUP_STORAGE_SETTING} names another storage: "
+            "these commands read the emulator only."
+        )
     try:
-        if not _listens(settings.emulator.blob):
-            emulator.start()
-        with ContainerClient.from_connection_string(
-            emulator.connection_string, _CONTAINER, connection_timeout=5, read_timeout=30
-        ) as container:
+        with (
+            reachable_emulator(settings) as connection_string,
+            ContainerClient.from_connection_string(
+                connection_string, BACKUPS_CONTAINER, connection_timeout=5, read_timeout=30
+            ) as container,
+        ):
             yield container
     except ResourceNotFoundError as error:
         raise UsageError(f"Nothing there: {error.reason}") from error
     except AzureError as error:
         raise StackError(f"The emulator did not answer as it should: {error.message}") from error
-    finally:
-        emulator.stop()
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
-    except OSError:
-        return False
-    return True

@@ -13,6 +13,9 @@ PROJECT = Path(__file__).resolve().parent.parent
 STORAGE_SETTING = "AzureWebJobsStorage"
 """The app setting that says where its storage is."""
 
+BACKUP_STORAGE_SETTING = "BackupStorage"
+"""The app setting that says where backups go, if it is another storage."""
+
 IN_MEMORY = ":memory:"
 """As `AZURITE_DATA`: the emulator forgets everything when it stops."""
 
@@ -70,6 +73,12 @@ def _port(environ: Mapping[str, str], name: str, default: int, lowest: int = 0) 
     if not (text.isascii() and text.isdigit() and lowest <= int(text) <= 65535):
         raise UsageError(f"{name}={text!r} is not a port number from {lowest} to 65535.")
     return int(text)
+
+
+def names_other_backup_storage(environ: Mapping[str, str]) -> bool:
+    """Whether backups go elsewhere than into the emulator: they may have a storage of their own."""
+    own = any(name.split("__")[0] == BACKUP_STORAGE_SETTING and value for name, value in environ.items())
+    return own or names_other_storage(environ)
 
 
 def names_other_storage(environ: Mapping[str, str]) -> bool:

@@ -10,13 +10,13 @@ policy would retry any exception.
 import logging
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from itertools import batched, islice
+from itertools import batched, chain, islice
 from typing import Any
 
-from sitebackup import blobname, manifest, names, source, verify
+from sitebackup import blobname, manifest, source, verify
 from sitebackup.copy import Copied
 from sitebackup.engine import Engine
-from sitebackup.errors import FatalError, SourceError, VanishedError
+from sitebackup.errors import FatalError, SourceError, VanishedError, printable
 from sitebackup.filetree import Item, Left, Odd, walk
 from sitebackup.plan import LARGE_TREE, MAX_FILES, grain, pack
 from sitebackup.request import BackupRequest, Input, RequestError, check_root
@@ -82,17 +82,16 @@ async def copy_file_to_blob(request: Any, engine: Engine) -> int | dict[str, Any
             raise FatalError("The path of a file must be absolute.")
         place = await engine.in_thread(lambda: _place(directory, engine))
         size = await engine.in_thread(lambda: source.size_of(place.path(name)))
-        [outcome] = await _copy(place, [Item(name, "file", size)], engine)
-        if outcome.outcome != "copied":
-            raise SourceError(str(outcome.reason))
-        return outcome.size
+        [copied] = await engine.copier.copy(place, [Item(name, "file", size)])
+        if isinstance(copied, SourceError):
+            raise copied
+        return copied.size
     run, plan, task = request["run"], request["plan"], request["task"]
     place, items = await engine.runs.read_task(run, plan, task)
-    parts = pack(items, _READ_AT_ONCE, _READ_BYTES)
-    copied = await all_of(_copy(place, part, engine) for part in parts)
-    outcomes = [outcome for part in copied for outcome in part]
-    if any(outcome.outcome == "vanished" for outcome in outcomes):
-        await engine.in_thread(lambda: _must_be_there(place))
+    parts = list(pack(items, _READ_AT_ONCE, _READ_BYTES))
+    copied = await all_of(engine.copier.copy(place, part) for part in parts)
+    outcomes = list(map(_outcome, chain(*parts), chain(*copied)))
+    await _check_vanished(outcomes, place, engine)
     await engine.runs.write_outcomes(run, plan, task, outcomes)
     return Tally.of(map(manifest.tally_of, outcomes)).to_json()
 
@@ -100,8 +99,8 @@ async def copy_file_to_blob(request: Any, engine: Engine) -> int | dict[str, Any
 async def write_manifest(request: dict[str, Any], engine: Engine) -> dict[str, Any]:
     """Write the manifest of `request["run"]` out of the outcomes of its `plans`.
 
-    `request` has the run's `request` and the times `started` and `finished` too. Returns `{"named": [...]}`,
-    the first ten failures in words.
+    `request` has the run's `request` and the times `started` and `finished` too. Returns the blob's name as
+    `manifest`, how many entries `failed`, and the first ten of these in words as `named`.
     """
     parsed = _parsed(request["request"])
     head = {
@@ -112,7 +111,12 @@ async def write_manifest(request: dict[str, Any], engine: Engine) -> dict[str, A
         "finished": request["finished"],
     }
     summary = await manifest.write(engine.runs, request["run"], request["plans"], head)
-    return _anonymous({"named": summary.named}, engine)
+    answer = {
+        "manifest": manifest_name(request["run"]),
+        "failed": summary.tally.failed,
+        "named": summary.named,
+    }
+    return _anonymous(answer, engine)
 
 
 async def verify_manifest(request: dict[str, Any], engine: Engine) -> dict[str, Any]:
@@ -134,13 +138,11 @@ async def verify_blobs(request: dict[str, Any], engine: Engine) -> dict[str, Any
     """Read back the blobs of the entries that begin in `request["shares"]`, bytes of a run's manifest."""
     findings = verify.Findings()
 
-    async def check(outcome: Outcome) -> None:
-        async with engine.files.hold(1):
-            await verify.read_back(outcome, engine.backups, engine.memory, engine.in_thread, findings)
-
     for run, begin, count in request["shares"]:
-        entries = manifest.read(engine.runs, run, begin, begin + count)
-        await all_of([check(entry) async for entry in entries if entry.outcome == "copied"])
+        entries = [entry async for entry in manifest.read(engine.runs, run, begin, begin + count)]
+        await all_of(
+            verify.read_back(entry, engine, findings) for entry in entries if entry.outcome == "copied"
+        )
     return _anonymous(findings.to_json(), engine)
 
 
@@ -173,23 +175,29 @@ def _place(root: str, engine: Engine) -> Place:
     return Place(root, real)
 
 
-def _must_be_there(place: Place) -> None:
-    """Tell files that vanished from a root that did, or that this machine does not have."""
-    if not os.path.isdir(place.real):
-        raise FatalError(f"'{place.root}' is not there any more, or not on every machine that copies.")
+async def _check_vanished(outcomes: Sequence[Outcome], place: Place, engine: Engine) -> None:
+    """Tell files that vanished from a root that did: unmounted, or never mounted on this machine."""
+
+    def is_there() -> bool:
+        return os.path.isdir(place.real) and any(os.scandir(place.real))
+
+    if any(outcome.outcome == "vanished" for outcome in outcomes) and not await engine.in_thread(is_there):
+        raise FatalError(
+            f"'{place.root}' is empty or not there any more, or not mounted on every machine that copies."
+        )
 
 
 def _list_paths(request: Input, engine: Engine) -> list[str]:
     place = _place(_parsed(request).root, engine)
     level = engine.settings.path_level
-    _log.log(level, "Searching for files under '%s'...", place.root)
+    _log.log(level, "Searching for files under '%s'...", printable(place.root))
     paths: list[str] = []
     for entry in walk(place.real, [""]):
         if isinstance(entry, Odd) and entry.outcome == "failed":
             raise SourceError(f"{place.name(entry.path)}: {entry.reason}")
         if isinstance(entry, Item) and entry.kind == "file":
             paths.append(place.name(entry.path))
-    _log.log(level, "Found %d file(s) under %s.", len(paths), place.root)
+    _log.log(level, "Found %d file(s) under %s.", len(paths), printable(place.root))
     return paths
 
 
@@ -204,7 +212,7 @@ async def _list_into_plan(run: str, request: Input, left: list[Any], engine: Eng
     device = await engine.in_thread(lambda: os.stat(place.real).st_dev)
 
     level = engine.settings.path_level
-    _log.log(level, "Searching for files under '%s'...", place.root)
+    _log.log(level, "Searching for files under '%s'...", printable(place.root))
     plan = engine.runs.new_plan(run, place)
     entries = walk(place.real, directories, engine.settings.list_budget, parsed.selection(device))
     found = Tally()
@@ -225,9 +233,10 @@ async def _list_into_plan(run: str, request: Input, left: list[Any], engine: Eng
     await plan.add(pack(unpacked, grain(len(unpacked)) if whole_tree else MAX_FILES))
     parts = list(batched(not_entered, -(-len(not_entered) // _LEFT_PARTS) or 1, strict=False))
     await plan.close(parts)
+    await _check_vanished(odd, place, engine)
     if odd:
         await engine.runs.write_outcomes(run, plan.id, LISTING, odd)
-    _log.log(level, "Found %d file(s) under %s.", found.files, place.root)
+    _log.log(level, "Found %d file(s) under %s.", found.files, printable(place.root))
 
     return (found + Tally.of(map(manifest.tally_of, odd))).to_json() | {
         "plans": [[plan.id, len(plan.tasks), bool(odd)]],
@@ -245,22 +254,11 @@ def _tally_of(items: list[Item]) -> Tally:
     )
 
 
-async def _copy(place: Place, items: Sequence[Item], engine: Engine) -> list[Outcome]:
-    """Copy items, which are small if they are several, and return their outcomes."""
-    for item in items:
-        path = place.name(item.path)
-        location = f"{names.BACKUPS_CONTAINER}/{blobname.escape(path)}"
-        level = engine.settings.path_level
-        _log.log(level, "Copying '%s' to '%s'. Total bytes = %d.", path, location, item.size)
-    copied = await engine.copier.copy(place, items)
-    return [_outcome(item, result) for item, result in zip(items, copied, strict=True)]
-
-
 def _outcome(item: Item, result: Copied | SourceError) -> Outcome:
     if isinstance(result, VanishedError):
-        return Outcome(item.path, "vanished", str(result))
+        return Outcome(item.path, "vanished", str(result), item.kind)
     if isinstance(result, SourceError):
-        return Outcome(item.path, "failed", str(result))
+        return Outcome(item.path, "failed", str(result), item.kind)
     return Outcome(
         path=item.path,
         outcome="copied",
@@ -268,6 +266,8 @@ def _outcome(item: Item, result: Copied | SourceError) -> Outcome:
         size=result.size,
         mtime=result.attributes.mtime,
         mode=f"{result.attributes.mode:o}",
+        uid=result.attributes.uid,
+        gid=result.attributes.gid,
         blob=result.blob,
         md5=result.md5.hex(),
         etag=result.etag,

@@ -65,7 +65,8 @@ class BlobRequests:
 
         `marker` is the answer's `NextMarker` of the page before, empty for the first. Raises `AzureError`s.
         """
-        query = {"restype": "container", "comp": "list", "prefix": prefix, "marker": marker}
+        query = {"restype": "container", "comp": "list"}
+        query |= {key: value for key, value in (("prefix", prefix), ("marker", marker)) if value}
         response = await self._send("GET", container, {}, query)
         return ET.fromstring(response.content)  # noqa: S314 - the account's own answer, over TLS
 

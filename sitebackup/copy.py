@@ -14,19 +14,23 @@ directory one without content and `hdi_isfolder`, which is how azcopy and BlobFu
 """
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from sitebackup import blobname, source
-from sitebackup.errors import SourceError
+from sitebackup.errors import SourceError, printable
 from sitebackup.filetree import Item
-from sitebackup.limits import Budget
+from sitebackup.limits import ByteBudget
+from sitebackup.names import BACKUPS_CONTAINER
 from sitebackup.source import Attributes, Content, Place, Stream
 from sitebackup.storage import Container, Properties
 from sitebackup.tasks import all_of
 from sitebackup.threads import InThread
+
+_log = logging.getLogger(__name__)
 
 SINGLE_PUT = 8 * 1024 * 1024
 """Bytes up to which a file goes up in one request."""
@@ -53,16 +57,25 @@ class Copied:
 
 
 class Copier:
-    """Copies to a container: `files` bounds the files in flight, `memory` the bytes of their content.
+    """Copies to a container.
 
-    `in_thread` runs what waits for a disk.
+    `transfers` bounds the uploads in flight and `memory` the bytes of their content, read or not yet read.
+    `in_thread` runs what waits for a disk. Lines that name a file are logged at `path_level`.
     """
 
-    def __init__(self, container: Container, files: Budget, memory: Budget, in_thread: InThread) -> None:
+    def __init__(
+        self,
+        container: Container,
+        transfers: asyncio.Semaphore,
+        memory: ByteBudget,
+        in_thread: InThread,
+        path_level: int,
+    ) -> None:
         self._container = container
-        self._files = files
+        self._transfers = transfers
         self._memory = memory
         self._in_thread = in_thread
+        self._path_level = path_level
 
     async def copy(self, place: Place, items: Sequence[Item]) -> list[Copied | SourceError]:
         """Copy `items` of the tree at `place`, and return what was saved of each, or why nothing was.
@@ -71,9 +84,8 @@ class Copier:
         Sizes only decide how to begin. Raises `StorageUnavailableError` or `FatalError` when something is not
         an item's own fault.
         """
-        async with self._files.hold(len(items)):
-            copied = await self._attempt(place, items)
-            return [done or await self._again(place, item) for done, item in zip(copied, items, strict=True)]
+        copied = await self._attempt(place, items)
+        return [done or await self._again(place, item) for done, item in zip(copied, items, strict=True)]
 
     async def _again(self, place: Place, item: Item) -> Copied | SourceError:
         """Copy an item that has changed while it was read, until it has not."""
@@ -102,7 +114,9 @@ class Copier:
             return content
         try:
             blob = blobname.encode(name)
-            etag = await self._container.put(blob, content.data, _properties(blob, content))
+            async with self._transfers:
+                self._announce(name, blob, len(content.data))
+                etag = await self._container.put(blob, content.data, _properties(blob, content))
         except SourceError as error:
             return error
         return Copied(blob, len(content.data), content.md5, etag, content.attributes)
@@ -110,7 +124,9 @@ class Copier:
     async def _in_blocks(self, place: Place, item: Item) -> Copied | SourceError | None:
         """Copy a file block by block."""
         try:
-            blob = blobname.encode(place.name(item.path))
+            name = place.name(item.path)
+            blob = blobname.encode(name)
+            self._announce(name, blob, item.size)
             stream = await self._in_thread(lambda: Stream(place.path(item.path), place.real))
             try:
                 block_ids = await self._stage_blocks(blob, stream)
@@ -138,7 +154,7 @@ class Copier:
                     except BaseException:
                         self._memory.release(held)
                         raise
-                    upload = group.create_task(self._container.stage(blob, block_id, data, md5))
+                    upload = group.create_task(self._stage(blob, block_id, data, md5))
                     # A callback, because a task that is cancelled before it starts runs no `finally`.
                     upload.add_done_callback(lambda _, held=held: self._memory.release(held))
                     upload.add_done_callback(lambda _: in_flight.release())
@@ -146,6 +162,14 @@ class Copier:
         except ExceptionGroup as failures:  # one is enough: the rest was cancelled for it
             raise failures.exceptions[0] from None
         return block_ids
+
+    async def _stage(self, blob: str, block_id: str, data: bytes, md5: bytes) -> None:
+        async with self._transfers:
+            await self._container.stage(blob, block_id, data, md5)
+
+    def _announce(self, name: str, blob: str, size: int) -> None:
+        location = f"{BACKUPS_CONTAINER}/{blob}"
+        _log.log(self._path_level, "Copying '%s' to '%s'. Total bytes = %d.", printable(name), location, size)
 
 
 def _tried[T](function: Callable[[], T]) -> T | SourceError:

@@ -1,7 +1,9 @@
 """What the activities of one worker process share: settings, clients, and limits on work in flight."""
 
+import asyncio
+
 from sitebackup.copy import Copier
-from sitebackup.limits import Budget
+from sitebackup.limits import ByteBudget
 from sitebackup.runs import RunStore
 from sitebackup.settings import Settings
 from sitebackup.storage import Container
@@ -14,18 +16,18 @@ MEMORY = 64 * 1024 * 1024
 class Engine:
     """The dependencies of the activities; one a process, used on one event loop.
 
-    `files` bounds the files in flight to `BACKUP_CONCURRENCY`, over all copy tasks of the process; `memory`
-    the bytes of their content.
+    `transfers` bounds the requests with content in flight to `BACKUP_CONCURRENCY`, over all activities of the
+    process, `memory` the bytes of their content. Who needs both takes memory first.
     """
 
     def __init__(self, settings: Settings, backups: Container, runs: Container) -> None:
         self.settings = settings
         self.backups = backups
         self.runs = RunStore(runs)
-        self.files = Budget(settings.concurrency)
-        self.memory = Budget(MEMORY)
+        self.transfers = asyncio.Semaphore(settings.concurrency)
+        self.memory = ByteBudget(MEMORY)
         self.in_thread = Threads(settings.concurrency)
-        self.copier = Copier(backups, self.files, self.memory, self.in_thread)
+        self.copier = Copier(backups, self.transfers, self.memory, self.in_thread, settings.path_level)
 
     def close(self) -> None:
         """End the threads."""

@@ -6,12 +6,22 @@ pass, so it is raised and the retry policy sees it; `FatalError` cannot, and sin
 retries every exception, an activity returns it as data and the orchestration ends at once.
 """
 
+import errno
+
+PROCESS_TROUBLES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+"""What a system call may fail with that is the process's trouble, not the file's."""
+
+
+def printable(text: str) -> str:
+    """Return `text` with what is not UTF-8 in it escaped: a log or a history cannot hold it."""
+    return text.encode(errors="backslashreplace").decode()
+
 
 class BackupError(Exception):
-    """Any of the app's own errors. Its text may travel: a name in it that is not UTF-8 is escaped."""
+    """Any of the app's own errors. Its text may travel."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(text.encode(errors="backslashreplace").decode())
+        super().__init__(printable(text))
 
 
 class SourceError(BackupError):

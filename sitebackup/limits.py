@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 
-class Budget:
-    """A bound on what is held at once, in bytes or in files: a semaphore from which several are taken.
+class ByteBudget:
+    """A bound on bytes held in memory at once: a semaphore whose units are bytes.
 
     First come, first served, so that a large request is not starved by small ones.
     """
@@ -18,7 +18,7 @@ class Budget:
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     async def acquire(self, size: int) -> int:
-        """Wait until `size` are free, take them, and return how many to release.
+        """Wait until `size` bytes are free, take them, and return how many to release.
 
         A request beyond the capacity takes all of it: it would otherwise never be served.
         """
@@ -31,13 +31,13 @@ class Budget:
         try:
             await turn
         except asyncio.CancelledError:
-            # They may have been handed over just before; if not, others may fit in its place.
+            # The bytes may have been handed over just before; if not, others may fit in its place.
             self.release(size if turn.done() and not turn.cancelled() else 0)
             raise
         return size
 
     def release(self, size: int) -> None:
-        """Give `size` back and serve whoever waits for them."""
+        """Give `size` bytes back and serve whoever waits for them."""
         self._free += size
         while self._waiting and (self._waiting[0][1].cancelled() or self._waiting[0][0] <= self._free):
             wanted, turn = self._waiting.popleft()
@@ -47,7 +47,7 @@ class Budget:
 
     @asynccontextmanager
     async def hold(self, size: int) -> AsyncGenerator[None]:
-        """Hold `size` for the length of a block."""
+        """Hold `size` bytes for the length of a block."""
         taken = await self.acquire(size)
         try:
             yield

@@ -1,6 +1,5 @@
 """NDJSON blobs of any length, written and read in flat memory."""
 
-import asyncio
 import heapq
 import json
 import uuid
@@ -10,6 +9,7 @@ from typing import Any
 
 from sitebackup.source import md5
 from sitebackup.storage import Container, Properties
+from sitebackup.tasks import all_of
 
 _STAGE_AT = 4 * 1024 * 1024
 """Bytes that are collected before they are uploaded as a block."""
@@ -105,7 +105,7 @@ async def merge(streams: Sequence[AsyncIterator[bytes]], key: str) -> AsyncItera
             line = await anext(streams[number])
             heapq.heappush(heap, (json.loads(line)[key], number, line))
 
-    await asyncio.gather(*map(advance, range(len(streams))))
+    await all_of(map(advance, range(len(streams))))
     while heap:
         _, number, line = heapq.heappop(heap)
         yield line

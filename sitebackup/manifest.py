@@ -46,8 +46,12 @@ async def write(
     ]
     summary = Summary()
     writer = LineWriter(runs.container, manifest_name(run))
+    last = None
     async for line in _sorted(runs, run, parts):
         outcome = Outcome(**json.loads(line))
+        if outcome.path == last:  # a directory that changes while it is read may give a name twice
+            continue
+        last = outcome.path
         summary.tally += tally_of(outcome)
         if outcome.outcome == "failed" and len(summary.named) < NAMED:
             summary.named.append(f"{outcome.path or '.'}: {outcome.reason}")

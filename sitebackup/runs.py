@@ -39,7 +39,7 @@ class Outcome:
 
     `path` is relative to the root; `reason` says why it was not copied. What was copied has `kind`, the
     `blob`'s name, its content's `size` in bytes and `md5` in hexadecimal, its `etag`, and the entry's `mtime`
-    (RFC 3339) and `mode` (octal).
+    (RFC 3339), `mode` (octal), `uid` and `gid`.
     """
 
     path: str
@@ -49,6 +49,8 @@ class Outcome:
     size: int = 0
     mtime: str | None = None
     mode: str | None = None
+    uid: int | None = None
+    gid: int | None = None
     blob: str | None = None
     md5: str | None = None
     etag: str | None = None

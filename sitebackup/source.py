@@ -11,11 +11,12 @@ import mimetypes
 import os
 import stat
 import weakref
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from sitebackup.errors import SourceError, VanishedError
+from sitebackup.errors import PROCESS_TROUBLES, SourceError, VanishedError
 from sitebackup.filetree import Item, describe
 from sitebackup.inside import lies_within
 
@@ -104,29 +105,25 @@ def read(place: Place, item: Item, most: int) -> Content | None:
     Raises `SourceError`.
     """
     path = place.path(item.path)
-    if item.kind == "link":
-        return _read_link(path, place.real)
-    if item.kind == "directory":
-        return _read_directory(path, place.real)
-    return _read_file(path, place.real, most)
+    with _reasons():
+        if item.kind == "link":
+            return _read_link(path, place.real)
+        if item.kind == "directory":
+            return _read_directory(path, place.real)
+        return _read_file(path, place.real, most)
 
 
 def _read_link(path: str, within: str) -> Content:
-    try:
-        parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise _trouble(error) from error
+    parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         if not lies_within(parent, within, itself=True):
             raise SourceError(_LED_OUT)
         name = os.path.basename(path)
-        target = os.fsencode(os.readlink(name, dir_fd=parent))
         attributes = Attributes.of(os.lstat(name, dir_fd=parent))
+        if not stat.S_ISLNK(attributes.mode):
+            raise SourceError("is not a symbolic link any more")
+        target = os.fsencode(os.readlink(name, dir_fd=parent))
         return Content(target, md5(target), attributes, {"is_symlink": "true"})
-    except OSError as error:
-        if error.errno == errno.EINVAL:
-            raise SourceError("is not a symbolic link any more") from error
-        raise _trouble(error) from error
     finally:
         os.close(parent)
 
@@ -141,10 +138,8 @@ def _read_directory(path: str, within: str) -> Content:
 
 def size_of(path: str) -> int:
     """Return the size in bytes of whatever is at `path`. Raises `SourceError`."""
-    try:
+    with _reasons():
         return os.lstat(path).st_size
-    except OSError as error:
-        raise _trouble(error) from error
 
 
 def _read_file(path: str, within: str, most: int) -> Content | None:
@@ -162,13 +157,17 @@ def _read_file(path: str, within: str, most: int) -> Content | None:
 
 
 class Stream:
-    """An open regular file that is read once, front to back, and hashed on the way."""
+    """An open regular file that is read once, front to back, and hashed on the way.
+
+    Its methods raise `SourceError`.
+    """
 
     def __init__(self, path: str, within: str) -> None:
-        self._descriptor = _open(path, within)
-        # Who awaits it may be cancelled while a thread still opens it: then nobody is there to close it.
-        self._close = weakref.finalize(self, os.close, self._descriptor)
-        self._before = os.fstat(self._descriptor)
+        with _reasons():
+            self._descriptor = _open(path, within)
+            # Who awaits it may be cancelled while a thread still opens it: then nobody is there to close it.
+            self._close = weakref.finalize(self, os.close, self._descriptor)
+            self._before = os.fstat(self._descriptor)
         self._digest = hashlib.md5(usedforsecurity=False)
         self.size = 0
         self.attributes = Attributes.of(self._before)
@@ -176,15 +175,17 @@ class Stream:
         self.blocks = -(-self._before.st_size // self.block_size)
 
     def read_block(self, index: int) -> tuple[bytes, bytes]:
-        """Return the block at `index` and its MD5; blocks are read in order. Raises `SourceError`."""
-        data = _read(self._descriptor, self.block_size, index * self.block_size)
+        """Return the block at `index` and its MD5; blocks are read in order."""
+        with _reasons():
+            data = _read(self._descriptor, self.block_size, index * self.block_size)
         self._digest.update(data)
         self.size += len(data)
         return data, md5(data)
 
     def is_unchanged(self) -> bool:
         """Tell whether the file is still what it was when it was opened, and was read whole."""
-        return _unchanged(self._before, os.fstat(self._descriptor), self.size)
+        with _reasons():
+            return _unchanged(self._before, os.fstat(self._descriptor), self.size)
 
     def md5(self) -> bytes:
         """Return the MD5 digest of everything that was read."""
@@ -204,10 +205,7 @@ def _open(path: str, within: str, kind: int = 0) -> int:
     Raises `SourceError` for anything else. O_NONBLOCK: a fifo that took the file's place must not block the
     open. O_NOFOLLOW: no link may lead out.
     """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | kind)
-    except OSError as error:
-        raise _trouble(error) from error
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | kind)
     try:
         mode = os.fstat(descriptor).st_mode
         if not kind and not stat.S_ISREG(mode):
@@ -221,23 +219,28 @@ def _open(path: str, within: str, kind: int = 0) -> int:
 
 
 def _read(descriptor: int, size: int, offset: int) -> bytes:
-    """Return `size` bytes at `offset`, fewer where the file ends. Raises `SourceError`."""
-    try:
-        data = os.pread(descriptor, size, offset)
-        while data and len(data) < size:  # a read may be short without being the last
-            more = os.pread(descriptor, size - len(data), offset + len(data))
-            if not more:
-                break
-            data += more
-    except OSError as error:
-        raise _trouble(error) from error
+    """Return `size` bytes at `offset`, fewer where the file ends."""
+    data = os.pread(descriptor, size, offset)
+    while data and len(data) < size:  # a read may be short without being the last
+        more = os.pread(descriptor, size - len(data), offset + len(data))
+        if not more:
+            break
+        data += more
     return data
 
 
-def _trouble(error: OSError) -> Exception:
-    """Return what an errno means; what is the process's trouble, not the file's, stays what it is."""
-    if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
-        return error
+@contextmanager
+def _reasons() -> Generator[None]:
+    """Turn what a system call fails with into the reason why a file is not saved."""
+    try:
+        yield
+    except OSError as error:
+        raise _reason(error) from error
+
+
+def _reason(error: OSError) -> Exception:
+    if error.errno in PROCESS_TROUBLES:
+        return OSError(error.errno, error.strerror)  # without the path: it may get into a history
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return VanishedError("vanished since it was listed")
     if error.errno == errno.ELOOP:

@@ -58,16 +58,16 @@ class Status:
     def listed(self, answer: dict[str, Any]) -> None:
         """Add the tally of a listing."""
         self.found += Tally.from_json(answer)
-        self._publish()
+        self.wait_for(answer)
 
     def copied(self, answer: dict[str, Any]) -> None:
         """Add the tally of a copy."""
         self.done += Tally.from_json(answer)
-        self._publish()
+        self.wait_for(answer)
 
-    def wait(self, trouble: str | None) -> None:
-        """Say what the backup waits for, or that it goes on."""
-        self._trouble = trouble
+    def wait_for(self, answer: dict[str, Any]) -> None:
+        """Say what trouble an answer has, if any: what is undone for it waits."""
+        self._trouble = next(iter(answer.get("troubles", [])), None)
         self._publish()
 
     def _event(self, name: str, **state: str) -> None:

@@ -39,7 +39,7 @@ CALL_TIMEOUT = 300
 """Seconds for one call with all its retries: a peer that stops reading a body ends by no other limit."""
 
 RETRIES = 4
-"""Times that the client tries a request again."""
+"""Times that the client tries a request again, unless it is told otherwise."""
 
 # The client logs every request and every retry at INFO; a backup of a million files is a million requests.
 logging.getLogger("azure").setLevel(logging.WARNING)
@@ -175,10 +175,10 @@ class AzureContainer:
 class Storage:
     """A connection to one storage account; make one a process and close it."""
 
-    def __init__(self, service: BlobServiceClient, credential: Any = None) -> None:
+    def __init__(self, service: BlobServiceClient, retries: int, credential: Any = None) -> None:
         self._service = service
         self._credential = credential
-        self._requests = BlobRequests(service, **_client_options())
+        self._requests = BlobRequests(service, **_client_options(retries))
 
     @property
     def url(self) -> str:
@@ -197,7 +197,7 @@ class Storage:
             await self._credential.close()
 
 
-def connect(environment: Mapping[str, str]) -> Storage:
+def connect(environment: Mapping[str, str], retries: int = RETRIES) -> Storage:
     """Connect to the account that `BackupStorage` names, or else `AzureWebJobsStorage`.
 
     Either is a connection string, or the identity form that Azure Functions has for it:
@@ -208,9 +208,9 @@ def connect(environment: Mapping[str, str]) -> Storage:
     """
     for name in ("BackupStorage", "AzureWebJobsStorage"):
         if connection_string := environment.get(name, "").strip():
-            return _by_connection_string(name, connection_string)
+            return _by_connection_string(name, connection_string, retries)
         if uri := _service_uri(environment, name):
-            return _by_identity(uri, environment.get(f"{name}__clientId"))
+            return _by_identity(uri, environment.get(f"{name}__clientId"), retries)
     raise FatalError("AzureWebJobsStorage is not configured.")
 
 
@@ -221,37 +221,38 @@ def _service_uri(environment: Mapping[str, str], name: str) -> str | None:
     )
 
 
-def _by_connection_string(name: str, connection_string: str) -> Storage:
+def _by_connection_string(name: str, connection_string: str, retries: int) -> Storage:
     try:
-        service = BlobServiceClient.from_connection_string(connection_string, **_client_options())
+        service = BlobServiceClient.from_connection_string(connection_string, **_client_options(retries))
     except ValueError as error:  # its text quotes no part of the string, but a later version's might
         raise FatalError(f"{name} is not a valid connection string.") from error
-    return Storage(service)
+    return Storage(service, retries)
 
 
-def _by_identity(uri: str, client_id: str | None) -> Storage:
+def _by_identity(uri: str, client_id: str | None, retries: int) -> Storage:
     # Imported here: it takes a third of a second, which a connection string never needs.
     from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415
 
     credential = DefaultAzureCredential(managed_identity_client_id=client_id)
-    return Storage(BlobServiceClient(uri, credential=credential, **_client_options()), credential)
+    service = BlobServiceClient(uri, credential=credential, **_client_options(retries))
+    return Storage(service, retries, credential)
 
 
-def _client_options() -> dict[str, Any]:
+def _client_options(retries: int) -> dict[str, Any]:
     return {
         "connection_timeout": CONNECT_TIMEOUT,
         "read_timeout": READ_TIMEOUT,
         # The transport would look for ~/.netrc, in a thread, at every request, and use what it finds there.
         "use_env_settings": False,
-        # It waits 1, 3, 5 and 9 seconds, each a second more or less by jitter.
+        # It waits 1, 3, 5, 9, 17 ... seconds, each a second more or less by jitter.
         "retry_policy": ExponentialRetry(
             initial_backoff=1,
             increment_base=2,
             random_jitter_range=1,
-            retry_total=RETRIES,
-            retry_connect=RETRIES,
-            retry_read=RETRIES,
-            retry_status=RETRIES,
+            retry_total=retries,
+            retry_connect=retries,
+            retry_read=retries,
+            retry_status=retries,
         ),
     }
 

@@ -9,16 +9,15 @@ Deep: every blob is read back and hashed.
 
 import functools
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sitebackup.errors import BlobMissingError
-from sitebackup.limits import Budget
+from sitebackup.engine import Engine
+from sitebackup.errors import BlobMissingError, BlobRefusedError
 from sitebackup.runs import Outcome
 from sitebackup.storage import Blob, Container
 from sitebackup.tally import NAMED
-from sitebackup.threads import InThread
 
 _WAITING = 50_000
 """Entries, and blobs, that may wait for a partner: some 20 MB each."""
@@ -136,27 +135,44 @@ async def compare(entries: AsyncIterator[Outcome], container: Container, prefix:
     return findings
 
 
-async def read_back(
-    outcome: Outcome, container: Container, memory: Budget, in_thread: InThread, findings: Findings
-) -> None:
+async def read_back(outcome: Outcome, engine: Engine, findings: Findings) -> None:
     """Read one blob and compare its size and MD5 with what was saved."""
-    blob = outcome.blob or ""
-    digest, size = hashlib.md5(usedforsecurity=False), 0
     findings.checked += 1
     try:
-        while size <= outcome.size:
-            async with memory.hold(_READ):
-                data = await container.get(blob, size, _READ)
-                await in_thread(functools.partial(digest.update, data))
-            size += len(data)
-            if len(data) < _READ:
-                break
+        size, same = await read_through(outcome, engine, lambda _: None)
     except BlobMissingError:
-        findings.missed(blob)
+        findings.missed(outcome.blob or "")
+        return
+    except BlobRefusedError as error:  # archived, for one
+        findings.differs(outcome.blob or "", str(error))
         return
     findings.bytes += size
-    if size != outcome.size or digest.hexdigest() != outcome.md5:
-        findings.differs(blob, "has another content")
+    if not same:
+        findings.differs(outcome.blob or "", "has another content")
+
+
+async def read_through(outcome: Outcome, engine: Engine, take: Callable[[bytes], object]) -> tuple[int, bool]:
+    """Read a blob in pieces, each handed to `take` in a thread.
+
+    Returns how many bytes it has, and whether they are those that were saved. Reading ends soon after a blob
+    turns out to be longer. Raises `BlobMissingError` or `BlobRefusedError`.
+    """
+    digest, size = hashlib.md5(usedforsecurity=False), 0
+
+    def see(data: bytes) -> None:
+        digest.update(data)
+        take(data)
+
+    while size <= outcome.size:
+        piece = min(_READ, outcome.size - size + 1)  # one byte too many, to see that it is not there
+        async with engine.memory.hold(piece):
+            async with engine.transfers:
+                data = await engine.backups.get(outcome.blob or "", size, piece)
+            await engine.in_thread(functools.partial(see, data))
+        size += len(data)
+        if len(data) < piece:
+            break
+    return size, size == outcome.size and digest.hexdigest() == outcome.md5
 
 
 async def _next_copied(entries: AsyncIterator[Outcome]) -> Outcome | None:

@@ -9,95 +9,16 @@ import pytest
 from localstack.client import Document
 from tests.e2e.support.apps import RunningApp
 from tests.e2e.support.containers import assert_container_equals_tree, rfc3339
+from tests.e2e.support.faithful import CONTENT_TYPES, make_faithful_tree
 from tests.e2e.support.manifests import read_manifest
-from tests.e2e.support.trees import (
-    HardLink,
-    Link,
-    Size,
-    Sparse,
-    Special,
-    Tree,
-    make_tree,
-    saved_entries,
-    total_bytes,
-)
+from tests.e2e.support.trees import make_tree, saved_entries, total_bytes
 
 pytestmark = pytest.mark.any_host
-
-CONTENT_TYPES = {
-    "index.html": "text/html",
-    "style.css": "text/css",
-    "photo.JPG": "image/jpeg",
-    "archive.tar.gz": "application/gzip",
-    "no extension": "application/octet-stream",
-    "data.unheard-of": "application/octet-stream",
-}
-KINDS: Tree = {
-    "regular": b"content",
-    "empty": b"",
-    "blocks.bin": Size(8 * 1024 * 1024 + 1),
-    "sparse": Sparse(20_000_000),
-    "hard link": {"one": b"two names", "other": HardLink("one")},
-    "empty directories": {"a": {"b": {"c": {}}, "d": {}}, "e": {}},
-    "links": {
-        "to a file": Link("../regular"),
-        "to a directory": Link("../names"),
-        "dangling": Link("nowhere"),
-        "loop": Link("loop"),
-        "there": Link("back"),
-        "back": Link("there"),
-        "to the parent": Link(".."),
-        "out of the tree": Link("/etc/passwd"),
-        "target that is not text": Link("\udcff\n"),
-    },
-    "special": {"fifo": Special.FIFO, "socket": Special.SOCKET, "device": Special.DEVICE},
-}
-NAMES = (
-    " spaces  inside and around ",
-    "emoji 🎉 and 日本語",
-    "not UTF-8 \udcff\udc80",
-    "half of a character \udce2\udc82",
-    "tab\tnewline\nreturn\rbell\x07delete\x7f",
-    "C1 \x85\x9f",
-    "not in XML \ufffe\uffff",
-    "back\\slash",
-    "back%5Cslash",
-    "100%",
-    "%41",
-    "A",
-    "a",
-    "dots...",
-    "...",
-    "..data",
-    ".hidden",
-    "-rf",
-    "?query#fragment&a=b;c",
-    "'quotes\"<tag>",
-    "e\u0301 and \xe9",
-    "x" * 255,
-    "ü" * 127 + "x",
-)
-TREE: Tree = {
-    **KINDS,
-    "types": dict.fromkeys(CONTENT_TYPES, b"x"),
-    "names": {name: name.encode(errors="surrogateescape") for name in NAMES},
-    "names of directories": {name: {"f": b"1"} for name in NAMES},
-    "names of empty directories": {name: {} for name in NAMES},
-}
-TIMES_NS = (0, 1, 999_999_999_123_456_789, -1_500_000_000, 4_300_000_000_000_000_001)
-MODES = (0o600, 0o644, 0o4755, 0o2750, 0o444)
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tree, with times and modes that no default has."""
-    root = make_tree(tmp_path_factory.mktemp("faithful") / "site", TREE)
-    for number, path in enumerate(saved_entries(root)):
-        if not path.is_symlink():
-            path.chmod(MODES[number % len(MODES)] | (0o700 if path.is_dir() else 0))
-        time = TIMES_NS[number % len(TIMES_NS)]
-        os.utime(path, ns=(time, time), follow_symlinks=False)
-    return root
+    return make_faithful_tree(tmp_path_factory.mktemp("faithful") / "site")
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +65,8 @@ def test_the_manifest_lists_every_entry_with_what_the_container_has_of_it(
             "size": 0 if stat.S_ISDIR(status.st_mode) else status.st_size,
             "mtime": rfc3339(status.st_mtime_ns),
             "mode": oct(status.st_mode)[2:],
+            "uid": status.st_uid,
+            "gid": status.st_gid,
             "blob": blob.name,
             "md5": bytes(blob.content_settings.content_md5 or b"").hex(),
             "etag": f'"{blob.etag.strip('"')}"',  # a listing has it without its quotes

@@ -58,6 +58,8 @@ def test_a_blob_that_is_gone_is_missing(app: RunningApp, run: str, tmp_path: Pat
     document = verify(app, run, deep=deep)
     assert document["runtimeStatus"] == "Failed"
     assert f"1 of {ENTRIES} blobs are not what was saved: {name} is missing." in document["output"]
+    counts = {"checked": ENTRIES, "missing": 1, "changed": 0, "extra": 0}
+    assert document["customStatus"].items() >= counts.items()
 
 
 def test_other_content_of_the_same_size_is_found_by_its_md5(
@@ -80,16 +82,30 @@ def test_only_reading_back_finds_content_behind_a_right_md5(
     app: RunningApp, run: str, tmp_path: Path
 ) -> None:
     name = blob_name(tmp_path, "b")
-    with app.container.get_blob_client(name) as blob:
-        blob.stage_block("1", b"2x")
-        digest = bytearray(hashlib.md5(b"22", usedforsecurity=False).digest())
-        # Storage keeps the MD5 that comes with a list of blocks and does not check it.
-        blob.commit_block_list([BlobBlock("1")], content_settings=ContentSettings(content_md5=digest))
+    damage_behind_its_md5(app, name, b"22", b"2x")
     shallow = verify(app, run, deep=False)
     assert (shallow["runtimeStatus"], shallow["output"]["changed"]) == ("Completed", 0)
     deep = verify(app, run, deep=True)
     assert deep["runtimeStatus"] == "Failed"
     assert f"1 of {ENTRIES} blobs are not what was saved: {name} has another content." in deep["output"]
+
+
+def test_a_missing_blob_does_not_keep_reading_back_from_finding_another(
+    app: RunningApp, run: str, tmp_path: Path
+) -> None:
+    app.container.delete_blob(blob_name(tmp_path, "c/d"))
+    damage_behind_its_md5(app, blob_name(tmp_path, "b"), b"22", b"2x")
+    document = verify(app, run, deep=True)
+    assert (document["customStatus"]["missing"], document["customStatus"]["changed"]) == (1, 1)
+
+
+def damage_behind_its_md5(app: RunningApp, name: str, content: bytes, other: bytes) -> None:
+    """Put `other` into a blob whose MD5 stays that of `content`."""
+    with app.container.get_blob_client(name) as blob:
+        blob.stage_block("1", other)
+        digest = bytearray(hashlib.md5(content, usedforsecurity=False).digest())
+        # Storage keeps the MD5 that comes with a list of blocks and does not check it.
+        blob.commit_block_list([BlobBlock("1")], content_settings=ContentSettings(content_md5=digest))
 
 
 def test_what_is_extra_is_counted_and_is_no_failure(app: RunningApp, run: str, tmp_path: Path) -> None:

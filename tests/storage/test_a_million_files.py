@@ -88,7 +88,7 @@ def test_every_file_is_in_exactly_one_task_and_no_history_grows_with_the_tree(
             {
                 names.GET_FILE_LIST: get_file_list,
                 names.COPY_FILE_TO_BLOB: copy,
-                names.WRITE_MANIFEST: lambda _: {"named": []},
+                names.WRITE_MANIFEST: lambda _: {"manifest": "run/manifest.ndjson", "failed": 0, "named": []},
                 names.VERIFY_MANIFEST: lambda _: {"checked": copied, "missing": 0, "changed": 0},
             },
             keep_turns=False,

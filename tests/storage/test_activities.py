@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,7 @@ async def test_a_copy_task_records_the_outcome_of_each_file(
     assert by_path[first] == {
         "path": first,
         "outcome": "vanished",
+        "kind": "file",
         "size": 0,
         "reason": "vanished since it was listed",
     }
@@ -130,9 +132,29 @@ async def test_a_copy_task_records_the_outcome_of_each_file(
         "kind": "file",
         "size": 6,
         "mode": f"{status.st_mode:o}",
+        "uid": status.st_uid,
+        "gid": status.st_gid,
         "blob": f"{tmp_path}/{third}"[1:],
         "md5": hashlib.md5(b"longer", usedforsecurity=False).hexdigest(),
     }
+
+
+async def test_a_root_that_was_unmounted_is_no_tree_whose_files_have_vanished(
+    backups: MemoryContainer, runs: MemoryContainer, tmp_path: Path
+) -> None:
+    make(tmp_path, 14)
+    async with an_engine(backups, runs, tmp_path, list_budget=1) as engine:
+        root: dict[str, Any] = {"run": "run", "request": str(tmp_path), "left": []}
+        first: Any = await activities.get_file_list(root, engine)
+        entered: Any = await activities.get_file_list({**root, "left": first["left"][:1]}, engine)
+        for path in tmp_path.iterdir():
+            shutil.rmtree(path)
+
+        [[plan, _, _]] = entered["plans"]
+        with pytest.raises(FatalError, match="is empty or not there any more, or not mounted"):
+            await activities.copy_file_to_blob({"run": "run", "plan": plan, "task": 0}, engine)
+        with pytest.raises(FatalError, match="is empty or not there any more, or not mounted"):
+            await activities.get_file_list({**root, "left": first["left"][1:]}, engine)
 
 
 async def test_copying_a_task_again_replaces_its_outcomes(

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 import os
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
@@ -14,9 +15,10 @@ from sitebackup import copy as copying
 from sitebackup.copy import SINGLE_PUT, Copier
 from sitebackup.errors import BlobRefusedError, SourceError, StorageUnavailableError, VanishedError
 from sitebackup.filetree import Item
-from sitebackup.limits import Budget
+from sitebackup.limits import ByteBudget
 from sitebackup.source import BLOCK, Place
 from sitebackup.storage import Container, Properties, Storage
+from sitebackup.tasks import all_of
 from sitebackup.threads import Threads
 from tests.support.memory import MemoryContainer
 
@@ -36,7 +38,7 @@ def copier(container: Container, readers: Threads) -> Copier:
 
 
 def copier_to(container: Container, readers: Threads, memory: int = MEMORY) -> Copier:
-    return Copier(container, Budget(8), Budget(memory), readers)
+    return Copier(container, asyncio.Semaphore(8), ByteBudget(memory), readers, logging.INFO)
 
 
 def noise(size: int) -> bytes:
@@ -209,12 +211,12 @@ async def test_memory_is_given_back_when_storage_fails(readers: Threads, tmp_pat
             await asyncio.sleep(0)
             raise StorageUnavailableError("down")
 
-    files, memory = Budget(8), Budget(MEMORY)
-    copier = Copier(Down(), files, memory, readers)
+    transfers, memory = asyncio.Semaphore(8), ByteBudget(MEMORY)
+    copier = Copier(Down(), transfers, memory, readers, logging.INFO)
     path = tmp_path / "file"
     for size in (10, 20 * BLOCK):
         path.write_bytes(noise(size))
         with pytest.raises(StorageUnavailableError):
             await copy(copier, path, size)
     assert await asyncio.wait_for(memory.acquire(MEMORY), 1) == MEMORY
-    assert await asyncio.wait_for(files.acquire(8), 1) == 8
+    await asyncio.wait_for(all_of(transfers.acquire() for _ in range(8)), 1)

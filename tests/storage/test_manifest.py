@@ -57,7 +57,7 @@ def rows(runs: MemoryContainer, run: str = "run") -> list[dict[str, Any]]:
 async def test_the_manifest_has_a_head_and_one_line_an_entry_sorted_by_path(
     engine: Engine, runs: MemoryContainer, tree: Path
 ) -> None:
-    assert await back_up(engine, tree) == {"named": []}
+    assert await back_up(engine, tree) == {"manifest": "run/manifest.ndjson", "failed": 0, "named": []}
     head, *entries = rows(runs)
     assert head == {
         "format": 1,

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from sitebackup.limits import Budget
+from sitebackup.limits import ByteBudget
 
 
 async def test_no_more_bytes_are_held_than_there_are() -> None:
-    budget, held, most = Budget(100), 0, 0
+    budget, held, most = ByteBudget(100), 0, 0
 
     async def use(size: int) -> None:
         nonlocal held, most
@@ -24,7 +24,7 @@ async def test_no_more_bytes_are_held_than_there_are() -> None:
 
 
 async def test_a_request_beyond_the_capacity_takes_all_of_it() -> None:
-    budget = Budget(100)
+    budget = ByteBudget(100)
     assert await budget.acquire(1_000) == 100
     waiting = asyncio.create_task(budget.acquire(1))
     await asyncio.sleep(0)
@@ -34,7 +34,7 @@ async def test_a_request_beyond_the_capacity_takes_all_of_it() -> None:
 
 
 async def test_first_come_first_served() -> None:
-    budget = Budget(100)
+    budget = ByteBudget(100)
     await budget.acquire(50)
     large = asyncio.create_task(budget.acquire(100))
     await asyncio.sleep(0)
@@ -49,7 +49,7 @@ async def test_first_come_first_served() -> None:
 
 @pytest.mark.parametrize("before_its_turn", [True, False])
 async def test_a_cancelled_request_gives_back_what_it_got(before_its_turn: bool) -> None:
-    budget = Budget(100)
+    budget = ByteBudget(100)
     await budget.acquire(100)
     waiting = asyncio.create_task(budget.acquire(60))
     await asyncio.sleep(0)

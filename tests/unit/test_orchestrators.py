@@ -39,9 +39,14 @@ FINDINGS: dict[str, Any] = {
     "size": 1_000,
 }
 GOOD_END: dict[str, Activity] = {
-    names.WRITE_MANIFEST: lambda _: {"named": []},
+    names.WRITE_MANIFEST: lambda _: written(),
     names.VERIFY_MANIFEST: lambda _: dict(FINDINGS),
 }
+
+
+def written(*named: str, failed: int = 0) -> dict[str, Any]:
+    """What the manifest's writer says."""
+    return {"manifest": "run/manifest.ndjson", "failed": failed, "named": list(named)}
 
 
 def flat(tasks: int) -> dict[str, Activity]:
@@ -107,7 +112,7 @@ def test_failed_files_do_not_stop_the_others_and_the_run_ends_failed_naming_them
     def copy(request: dict[str, Any]) -> dict[str, Any]:
         return {"failed": 1} if request["task"] % 10 == 0 else copied(request)
 
-    report = {"named": [f"f{n}: Permission denied" for n in range(10)]}
+    report = written(*(f"f{n}: Permission denied" for n in range(10)), failed=12)
     activities: dict[str, Activity] = {
         **flat(120),
         names.COPY_FILE_TO_BLOB: copy,
@@ -324,7 +329,7 @@ def test_no_activity_is_called_without_a_retry_policy() -> None:
     activities = {
         names.GET_FILE_LIST: fail_once(listing("p", 3)),
         names.COPY_FILE_TO_BLOB: fail_once({"failed": 1}),
-        names.WRITE_MANIFEST: fail_once({"named": ["a: b"]}),
+        names.WRITE_MANIFEST: fail_once(written("a: b", failed=3)),
         names.VERIFY_MANIFEST: fail_once(dict(FINDINGS)),
     }
     _, run = backup(activities)

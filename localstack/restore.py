@@ -1,0 +1,65 @@
+"""A backup's tree given back: `python -m localstack restore RUN DIRECTORY`, which `make restore` runs."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.filesize import decimal
+
+from localstack.azurite import reachable_emulator
+from localstack.errors import StackError, UsageError
+from localstack.settings import STORAGE_SETTING, StackSettings, names_other_backup_storage
+from sitebackup import names
+from sitebackup import restore as domain
+from sitebackup.engine import Engine
+from sitebackup.errors import FatalError, StorageUnavailableError, printable
+from sitebackup.manifest import Summary
+from sitebackup.settings import SettingError, Settings
+from sitebackup.storage import connect
+
+_RETRIES = 8
+"""Times that a request is tried again: nobody repeats a restore's work for it, so it waits four minutes."""
+
+
+def restore(run: str, directory: Path, settings: StackSettings, environ: Mapping[str, str]) -> int:
+    """Give the tree that `run` saved back in an empty directory; returns the exit code, 0 if all of it came.
+
+    Standard output gets one line, JSON: the counts of what came back. What failed goes to standard error.
+    Raises UsageError if there is no such run or the directory is not empty, StackError if storage fails.
+    """
+    try:
+        if names_other_backup_storage(environ):
+            summary = asyncio.run(_restore(run, directory, environ))
+        else:
+            with reachable_emulator(settings) as connection_string:
+                emulator = {**environ, STORAGE_SETTING: connection_string}
+                summary = asyncio.run(_restore(run, directory, emulator))
+    except (FatalError, SettingError) as error:
+        raise UsageError(str(error)) from error
+    except StorageUnavailableError as error:
+        raise StackError(str(error)) from error
+    for name in summary.named:
+        sys.stderr.write(f"{printable(name)}\n")
+    tally = summary.tally
+    sys.stderr.write(
+        f"{tally.files} files, {decimal(tally.bytes)}, {tally.links} links and {tally.directories} empty"
+        f" directories are in {directory}; {tally.failed} entries failed.\n"
+    )
+    sys.stdout.write(json.dumps({"run": run, "directory": str(directory), **tally.to_json()}) + "\n")
+    return 1 if tally.failed else 0
+
+
+async def _restore(run: str, directory: Path, environ: Mapping[str, str]) -> Summary:
+    storage = connect(environ, retries=_RETRIES)
+    engine = Engine(
+        Settings.from_environment(environ),
+        storage.container(names.BACKUPS_CONTAINER),
+        storage.container(names.RUNS_CONTAINER),
+    )
+    try:
+        return await domain.restore(run, str(directory), engine)
+    finally:
+        engine.close()
+        await storage.close()

@@ -7,42 +7,44 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
+from localstack.client import Document
 from tests.e2e.support.apps import RunningApp
 from tests.e2e.support.containers import assert_container_equals_tree, blob_content
 from tests.e2e.support.manifests import read_manifest
 from tests.e2e.support.proxy import Gate, Proxy, Request
 from tests.e2e.support.trees import Size, make_tree, total_bytes
-from tests.e2e.support.waiting import wait_until
 
-IN_FLIGHT = 32
-"""Files that the app has in hand at once: BACKUP_CONCURRENCY's default."""
+type Ending = Callable[[], Document]
 
 BLOCKS = 8 * 1024 * 1024 + 1
 """Bytes of a file that goes up in blocks."""
 
 
-def untouched(root: Path, gate: Gate) -> list[Path]:
-    """The files of `root` that no request has come for."""
-    return sorted(
-        path
-        for path in root.rglob("*")
-        if path.is_file() and not any(asked.endswith(str(path)) for asked in gate.paths)
-    )
+@contextmanager
+def between_listing_and_copying(app: RunningApp, proxy: Proxy, root: Path) -> Generator[Ending]:
+    """A backup of `root` that has been listed and not begun to copy while the block runs.
+
+    What is given waits for the end of the backup, after the block.
+    """
+    gate = Gate("GET")  # a copy task begins with reading the plan that the listing has written
+    with proxy.rule("/plans/", gate):
+        started = app.client.start(str(root))
+        try:
+            gate.wait_until_reached()
+            yield lambda: app.client.wait(started, 60)
+        finally:
+            gate.open()
 
 
 def test_files_that_vanish_after_they_were_listed_are_counted_and_are_no_failure(
     proxied_app: RunningApp, proxy: Proxy, tmp_path: Path
 ) -> None:
     root = make_tree(tmp_path / "site", {f"f{n}": Size(n) for n in range(300)})
-    gate = Gate()
-    with proxy.rule(f"{root}/", gate):
-        started = proxied_app.client.start(str(root))
-        wait_until(lambda: len(gate.paths) == IN_FLIGHT, 30, lambda: len(gate.paths))
-        gone = untouched(root, gate)[:100]
+    with between_listing_and_copying(proxied_app, proxy, root) as ending:
+        gone = sorted(root.iterdir())[:100]
         for path in gone:
             path.unlink()
-        gate.open()
-        document = proxied_app.client.wait(started, 60)
+    document = ending()
 
     assert document["runtimeStatus"] == "Completed", document
     assert document["output"] == total_bytes(root)
@@ -64,16 +66,10 @@ def test_what_took_a_files_place_fails_with_its_reason_and_nothing_outside_the_t
 ) -> None:
     secret = make_tree(tmp_path / "secret", {f"f{n}": b"secret" for n in range(10)})
     root = make_tree(tmp_path / "site", {f"d{n}": {f"f{m}": b"mine" for m in range(10)} for n in range(30)})
-    gate = Gate()
-    with proxy.rule(f"{root}/", gate):
-        started = proxied_app.client.start(str(root))
-        wait_until(lambda: len(gate.paths) == IN_FLIGHT, 30, lambda: len(gate.paths))
-        files = untouched(root, gate)
-        link, fifo, directory = files[:3]
-        swapped = next(
-            path for path in root.iterdir() if path != link.parent and set(path.iterdir()) <= set(files)
-        )
-        below = list(swapped.iterdir())
+    link, fifo, directory = (root / "d0" / name for name in ("f0", "f1", "f2"))
+    swapped = root / "d1"
+    below = list(swapped.iterdir())
+    with between_listing_and_copying(proxied_app, proxy, root) as ending:
         for path in (link, fifo, directory):
             path.unlink()
         link.symlink_to(secret / "f0")
@@ -81,8 +77,7 @@ def test_what_took_a_files_place_fails_with_its_reason_and_nothing_outside_the_t
         directory.mkdir()
         swapped.rename(tmp_path / "aside")
         swapped.symlink_to(secret)
-        gate.open()
-        document = proxied_app.client.wait(started, 60)
+    document = ending()
 
     assert document["runtimeStatus"] == "Failed"
     _, entries = read_manifest(proxied_app.blobs, document)

@@ -85,15 +85,21 @@ def at_first(times: int, trouble: Trouble) -> Rule:
 
 
 class Gate:
-    """A rule that keeps requests waiting until it opens; `paths` are those that have come to it."""
+    """A rule that keeps requests of a `method` waiting until it opens."""
 
-    def __init__(self) -> None:
-        self.paths: set[str] = set()
+    def __init__(self, method: str) -> None:
+        self._method = method
+        self._reached = threading.Event()
         self._opened = threading.Event()
 
     def __call__(self, request: Request) -> None:
-        self.paths.add(request.path)
-        self._opened.wait(_SECONDS)
+        if request.method == self._method:
+            self._reached.set()
+            self._opened.wait(_SECONDS)
+
+    def wait_until_reached(self) -> None:
+        """Return when a request waits at the gate."""
+        assert self._reached.wait(_SECONDS)
 
     def open(self) -> None:
         """Let everything through from now on."""

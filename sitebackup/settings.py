@@ -23,8 +23,8 @@ class Settings:
     """Everything that an operator may tune.
 
     `allowed_roots`: real paths; only these directories and what is below them may be backed up.
-    `concurrency`: files in flight at once in one worker process; the connections to storage are 100.
-    `list_budget`: files after which one listing call enters no further directory.
+    `concurrency`: uploads in flight at once in one worker process, and threads that read.
+    `list_budget`: entries after which one listing call enters no further directory.
     `log_paths`: whether log and error messages may name what is backed up.
     """
 

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from email.utils import formatdate
 from pathlib import Path
 from types import SimpleNamespace
@@ -115,8 +116,9 @@ async def _run(frame: Frame, writer: asyncio.StreamWriter) -> None:
     except Exception as error:  # noqa: BLE001 (the host waits for an answer, whatever happens)
         failure = {"message": f"{type(error).__name__}: {error}", "stack": traceback.format_exc()}
         result = Frame({"id": frame.header["id"], "failure": failure})
-    writer.write(encode(result))
-    await writer.drain()
+    with suppress(ConnectionError):  # the host has ended: nobody waits for the answer
+        writer.write(encode(result))
+        await writer.drain()
 
 
 def _invocation(frame: Frame) -> SimpleNamespace:

@@ -11,13 +11,11 @@ from rich.filesize import decimal
 from localstack.azurite import reachable_emulator
 from localstack.errors import StackError, UsageError
 from localstack.settings import STORAGE_SETTING, StackSettings, names_other_backup_storage
-from sitebackup import names
 from sitebackup import restore as domain
-from sitebackup.engine import Engine
 from sitebackup.errors import FatalError, StorageUnavailableError, printable
 from sitebackup.manifest import Summary
+from sitebackup.process import ProcessEngine
 from sitebackup.settings import SettingError, Settings
-from sitebackup.storage import connect
 
 _RETRIES = 8
 """Times that a request is tried again: nobody repeats a restore's work for it, so it waits four minutes."""
@@ -52,14 +50,8 @@ def restore(run: str, directory: Path, settings: StackSettings, environ: Mapping
 
 
 async def _restore(run: str, directory: Path, environ: Mapping[str, str]) -> Summary:
-    storage = connect(environ, retries=_RETRIES)
-    engine = Engine(
-        Settings.from_environment(environ),
-        storage.container(names.BACKUPS_CONTAINER),
-        storage.container(names.RUNS_CONTAINER),
-    )
+    engine = ProcessEngine(Settings.from_environment(environ), environ, retries=_RETRIES)
     try:
-        return await domain.restore(run, str(directory), engine)
+        return await domain.restore(run, str(directory), engine())
     finally:
-        engine.close()
-        await storage.close()
+        await engine.close()

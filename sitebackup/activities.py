@@ -179,7 +179,10 @@ async def _check_vanished(outcomes: Sequence[Outcome], place: Place, engine: Eng
     """Tell files that vanished from a root that did: unmounted, or never mounted on this machine."""
 
     def is_there() -> bool:
-        return os.path.isdir(place.real) and any(os.scandir(place.real))
+        if not os.path.isdir(place.real):
+            return False
+        with os.scandir(place.real) as entries:
+            return any(entries)
 
     if any(outcome.outcome == "vanished" for outcome in outcomes) and not await engine.in_thread(is_there):
         raise FatalError(

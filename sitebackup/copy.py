@@ -16,7 +16,7 @@ directory one without content and `hdi_isfolder`, which is how azcopy and BlobFu
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -27,7 +27,7 @@ from sitebackup.limits import ByteBudget
 from sitebackup.names import BACKUPS_CONTAINER
 from sitebackup.source import Attributes, Content, Place, Stream
 from sitebackup.storage import Container, Properties
-from sitebackup.tasks import all_of
+from sitebackup.tasks import all_of, task_group
 from sitebackup.threads import InThread
 
 _log = logging.getLogger(__name__)
@@ -116,7 +116,9 @@ class Copier:
             blob = blobname.encode(name)
             async with self._transfers:
                 self._announce(name, blob, len(content.data))
-                etag = await self._container.put(blob, content.data, _properties(blob, content))
+                etag = await self._container.put(
+                    blob, content.data, _properties(blob, content.md5, content.attributes, content.marks)
+                )
         except SourceError as error:
             return error
         return Copied(blob, len(content.data), content.md5, etag, content.attributes)
@@ -134,33 +136,30 @@ class Copier:
                     return None
             finally:
                 stream.close()
-            content = Content(b"", stream.md5(), stream.attributes)
-            etag = await self._container.commit(blob, block_ids, _properties(blob, content))
+            digest, attributes = stream.md5(), stream.attributes
+            etag = await self._container.commit(blob, block_ids, _properties(blob, digest, attributes, {}))
         except SourceError as error:
             return error
-        return Copied(blob, stream.size, content.md5, etag, content.attributes)
+        return Copied(blob, stream.size, digest, etag, attributes)
 
     async def _stage_blocks(self, blob: str, stream: Stream) -> list[str]:
         attempt = uuid.uuid4().hex
         block_ids = [f"{attempt}-{index:05d}" for index in range(stream.blocks)]
         in_flight = asyncio.Semaphore(BLOCKS_AT_ONCE)
-        try:
-            async with asyncio.TaskGroup() as group:
-                for index, block_id in enumerate(block_ids):
-                    await in_flight.acquire()
-                    held = await self._memory.acquire(stream.block_size)
-                    try:
-                        data, md5 = await self._in_thread(partial(stream.read_block, index))
-                    except BaseException:
-                        self._memory.release(held)
-                        raise
-                    upload = group.create_task(self._stage(blob, block_id, data, md5))
-                    # A callback, because a task that is cancelled before it starts runs no `finally`.
-                    upload.add_done_callback(lambda _, held=held: self._memory.release(held))
-                    upload.add_done_callback(lambda _: in_flight.release())
-                    del data  # the upload alone keeps it alive
-        except ExceptionGroup as failures:  # one is enough: the rest was cancelled for it
-            raise failures.exceptions[0] from None
+        async with task_group() as group:
+            for index, block_id in enumerate(block_ids):
+                await in_flight.acquire()
+                held = await self._memory.acquire(stream.block_size)
+                try:
+                    data, md5 = await self._in_thread(partial(stream.read_block, index))
+                except BaseException:
+                    self._memory.release(held)
+                    raise
+                upload = group.create_task(self._stage(blob, block_id, data, md5))
+                # A callback, because a task that is cancelled before it starts runs no `finally`.
+                upload.add_done_callback(lambda _, held=held: self._memory.release(held))
+                upload.add_done_callback(lambda _: in_flight.release())
+                del data  # the upload alone keeps it alive
         return block_ids
 
     async def _stage(self, blob: str, block_id: str, data: bytes, md5: bytes) -> None:
@@ -183,6 +182,5 @@ def _read(place: Place, item: Item, most: int) -> Content | SourceError | None:
     return _tried(lambda: source.read(place, item, most))
 
 
-def _properties(blob: str, content: Content) -> Properties:
-    metadata = content.attributes.to_metadata() | dict(content.marks)
-    return Properties(content.md5, source.content_type(blob), metadata)
+def _properties(blob: str, digest: bytes, attributes: Attributes, marks: Mapping[str, str]) -> Properties:
+    return Properties(digest, source.content_type(blob), {**attributes.to_metadata(), **marks})

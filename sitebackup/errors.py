@@ -8,8 +8,15 @@ retries every exception, an activity returns it as data and the orchestration en
 
 import errno
 
-PROCESS_TROUBLES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
-"""What a system call may fail with that is the process's trouble, not the file's."""
+
+def process_trouble(error: OSError) -> OSError | None:
+    """Return what a system call failed with if that is the process's trouble, not the file's.
+
+    It comes without the path, because it may get into a history.
+    """
+    if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+        return OSError(error.errno, error.strerror)
+    return None
 
 
 def printable(text: str) -> str:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from sitebackup.errors import PROCESS_TROUBLES
+from sitebackup.errors import process_trouble
 from sitebackup.inside import lies_within
 from sitebackup.selection import Selection
 
@@ -139,8 +139,8 @@ def _join(directory: str, name: str) -> str:
 
 
 def _trouble(path: str, error: OSError) -> Odd:
-    if error.errno in PROCESS_TROUBLES:
-        raise OSError(error.errno, error.strerror) from error  # without the path: it may get into a history
+    if (trouble := process_trouble(error)) is not None:
+        raise trouble from error
     if path and isinstance(error, FileNotFoundError | NotADirectoryError):  # a root must not vanish unnoticed
         return Odd(path, "vanished", "vanished while the tree was listed")
     return Odd(path, "failed", error.strerror or type(error).__name__)

@@ -31,6 +31,12 @@ class Summary:
     tally: Tally = field(default_factory=Tally)
     named: list[str] = field(default_factory=list[str])
 
+    def add(self, outcome: Outcome) -> None:
+        """Count an outcome, and name it if it failed and not too many have."""
+        self.tally += tally_of(outcome)
+        if outcome.outcome == "failed" and len(self.named) < NAMED:
+            self.named.append(f"{outcome.path or '.'}: {outcome.reason}")
+
 
 async def write(
     runs: RunStore, run: str, plans: Sequence[tuple[str, int, bool]], head: dict[str, Any]
@@ -52,9 +58,7 @@ async def write(
         if outcome.path == last:  # a directory that changes while it is read may give a name twice
             continue
         last = outcome.path
-        summary.tally += tally_of(outcome)
-        if outcome.outcome == "failed" and len(summary.named) < NAMED:
-            summary.named.append(f"{outcome.path or '.'}: {outcome.reason}")
+        summary.add(outcome)
         await writer.add(line + b"\n")
     await writer.close(ndjson([{"format": FORMAT, **head, "totals": summary.tally.to_json()}]))
     return summary

@@ -5,24 +5,26 @@ from collections.abc import Mapping
 from sitebackup import names
 from sitebackup.engine import Engine
 from sitebackup.settings import Settings
-from sitebackup.storage import Storage, connect
+from sitebackup.storage import RETRIES, Storage, connect
 
 
 class ProcessEngine:
     """What `sitebackup.activities.run` takes as its engine. Called and closed on one event loop.
 
     A process without storage can so be started: the first activity then says what is missing.
+    `retries` is how often its requests to storage are tried again.
     """
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
+    def __init__(self, settings: Settings, environment: Mapping[str, str], retries: int = RETRIES) -> None:
         self._settings = settings
         self._environment = environment
+        self._retries = retries
         self._connected: tuple[Storage, Engine] | None = None
 
     def __call__(self) -> Engine:
         """Connect to storage, or return what is connected; raises `FatalError` when it is not configured."""
         if self._connected is None:
-            storage = connect(self._environment)
+            storage = connect(self._environment, self._retries)
             backups = storage.container(names.BACKUPS_CONTAINER)
             runs = storage.container(names.RUNS_CONTAINER)
             self._connected = storage, Engine(self._settings, backups, runs)

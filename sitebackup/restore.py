@@ -15,9 +15,9 @@ from datetime import datetime
 from sitebackup import manifest
 from sitebackup.engine import Engine
 from sitebackup.errors import BlobMissingError, FatalError, SourceError
-from sitebackup.manifest import Summary, tally_of
+from sitebackup.manifest import Summary
 from sitebackup.runs import Outcome, manifest_name
-from sitebackup.tally import NAMED, Tally
+from sitebackup.tasks import task_group
 from sitebackup.verify import read_through
 
 
@@ -33,18 +33,15 @@ async def restore(run: str, directory: str, engine: Engine) -> Summary:
     root = await engine.in_thread(lambda: _empty(directory))
     summary = Summary()
     at_once = asyncio.Semaphore(engine.settings.concurrency)
-    try:
-        for links in (False, True):
-            async with asyncio.TaskGroup() as group:
-                async for entry in manifest.read(engine.runs, run):
-                    if entry.outcome == "failed" and not links:
-                        _failed(entry, f"that run could not save it: {entry.reason}", summary)
-                    if entry.outcome == "copied" and (entry.kind == "link") == links:
-                        await at_once.acquire()
-                        task = group.create_task(_restore(entry, root, engine, summary))
-                        task.add_done_callback(lambda _: at_once.release())
-    except ExceptionGroup as failures:  # one is enough: the rest was cancelled for it
-        raise failures.exceptions[0] from None
+    for links in (False, True):
+        async with task_group() as group:
+            async for entry in manifest.read(engine.runs, run):
+                if entry.outcome == "failed" and not links:
+                    summary.add(_failed(entry, f"that run could not save it: {entry.reason}"))
+                if entry.outcome == "copied" and (entry.kind == "link") == links:
+                    await at_once.acquire()
+                    task = group.create_task(_restore(entry, root, engine, summary))
+                    task.add_done_callback(lambda _: at_once.release())
     return summary
 
 
@@ -64,17 +61,15 @@ async def _restore(entry: Outcome, root: str, engine: Engine, summary: Summary) 
                 await engine.in_thread(lambda: os.makedirs(path, exist_ok=True))
         await engine.in_thread(lambda: _give_attributes(path, entry))
     except OSError as error:
-        _failed(entry, error.strerror or type(error).__name__, summary)
+        summary.add(_failed(entry, error.strerror or type(error).__name__))
     except (SourceError, BlobMissingError, ValueError, OverflowError) as error:
-        _failed(entry, str(error), summary)
+        summary.add(_failed(entry, str(error)))
     else:
-        summary.tally += tally_of(entry)
+        summary.add(entry)
 
 
-def _failed(entry: Outcome, reason: str, summary: Summary) -> None:
-    summary.tally += Tally(failed=1)
-    if len(summary.named) < NAMED:
-        summary.named.append(f"{entry.path}: {reason}")
+def _failed(entry: Outcome, reason: str) -> Outcome:
+    return Outcome(entry.path, "failed", reason)
 
 
 async def _make_file(path: str, entry: Outcome, engine: Engine) -> None:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from sitebackup.errors import PROCESS_TROUBLES, SourceError, VanishedError
+from sitebackup.errors import SourceError, VanishedError, process_trouble
 from sitebackup.filetree import Item, describe
 from sitebackup.inside import lies_within
 
@@ -239,8 +239,8 @@ def _reasons() -> Generator[None]:
 
 
 def _reason(error: OSError) -> Exception:
-    if error.errno in PROCESS_TROUBLES:
-        return OSError(error.errno, error.strerror)  # without the path: it may get into a history
+    if (trouble := process_trouble(error)) is not None:
+        return trouble
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return VanishedError("vanished since it was listed")
     if error.errno == errno.ELOOP:

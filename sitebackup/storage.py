@@ -139,8 +139,8 @@ class AzureContainer:
                 return None
 
     async def list(self, prefix: str) -> AsyncIterator[Blob]:
-        marker, more = "", True
-        while more:
+        marker: str | None = ""
+        while marker is not None:
             async with _translated(), asyncio.timeout(CALL_TIMEOUT):
                 try:
                     page = await self._requests.list(str(self._client.container_name), prefix, marker)
@@ -150,8 +150,7 @@ class AzureContainer:
                     return
             for blob in page.iterfind("Blobs/Blob"):
                 yield _listed(blob)
-            marker = page.findtext("NextMarker", "")
-            more = bool(marker)
+            marker = page.findtext("NextMarker") or None
 
     async def _write[T](self, upload: Callable[[], Awaitable[T]]) -> T:
         """Run `upload`; when the container is missing, create it and run `upload` again."""

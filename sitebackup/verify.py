@@ -137,18 +137,19 @@ async def compare(entries: AsyncIterator[Outcome], container: Container, prefix:
 
 async def read_back(outcome: Outcome, engine: Engine, findings: Findings) -> None:
     """Read one blob and compare its size and MD5 with what was saved."""
+    blob = outcome.blob or ""
     findings.checked += 1
     try:
         size, same = await read_through(outcome, engine, lambda _: None)
     except BlobMissingError:
-        findings.missed(outcome.blob or "")
+        findings.missed(blob)
         return
     except BlobRefusedError as error:  # archived, for one
-        findings.differs(outcome.blob or "", str(error))
+        findings.differs(blob, str(error))
         return
     findings.bytes += size
     if not same:
-        findings.differs(outcome.blob or "", "has another content")
+        findings.differs(blob, "has another content")
 
 
 async def read_through(outcome: Outcome, engine: Engine, take: Callable[[bytes], object]) -> tuple[int, bool]:

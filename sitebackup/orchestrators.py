@@ -24,7 +24,7 @@ from durabletask.task import OrchestrationContext, RetryPolicy, Task, when_all, 
 
 from sitebackup import names
 from sitebackup.errors import BackupFailedError
-from sitebackup.shares import Part, Share, deal, split
+from sitebackup.shares import Part, Share, deal, join, split
 from sitebackup.status import Status
 from sitebackup.tally import Tally
 from sitebackup.verify import Findings
@@ -41,7 +41,7 @@ LISTING_ROUNDS = 2
 VERIFY_CHUNK = 64 * 1024
 """Bytes of a manifest whose blobs one activity reads back: some 200 of them."""
 
-WAITS = (15, 30, 60, 120, 240)
+WAITS = (15, 30, 60, 120, 240, 240)
 """Seconds to wait, after the retries of an activity and of the storage client, before work is done again."""
 
 _STEPS = 20
@@ -212,7 +212,7 @@ def _copy(
             for part in split(shares, -(-tasks // parts))
         ]
     answers = yield from _gather(calls, progress)
-    return _sum(answers) | {"shares": _joined(answers, "shares")}
+    return _sum(answers) | {"shares": join(_joined(answers, "shares"))}
 
 
 def _read_back(
@@ -228,7 +228,7 @@ def _read_back(
     findings = Findings()
     for answer in answers:
         findings.add(answer)
-    return _sum(answers) | findings.to_json() | {"shares": _joined(answers, "shares")}
+    return _sum(answers) | findings.to_json() | {"shares": join(_joined(answers, "shares"))}
 
 
 def _again(

@@ -31,3 +31,14 @@ def split(shares: Iterable[Share], size: int) -> list[list[Share]]:
             parts[-1].append((plan, first + given, taken))
             given, room = given + taken, room - taken
     return parts
+
+
+def join(shares: Iterable[Share]) -> list[Share]:
+    """Make one share of those that follow one another: what `split` gave, put together again."""
+    joined: list[Share] = []
+    for plan, first, count in shares:
+        if joined and (joined[-1][0], sum(joined[-1][1:])) == (plan, first):
+            joined[-1] = (plan, joined[-1][1], joined[-1][2] + count)
+        else:
+            joined.append((plan, first, count))
+    return joined

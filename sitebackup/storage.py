@@ -1,10 +1,10 @@
 """Blob storage behind a small Protocol, and settings -> clients.
 
 Every call has a time limit. Transient trouble is retried here with exponential back-off and jitter, for about
-twenty seconds where storage answers and `CALL_TIMEOUT` at most; what still fails then is raised as
-`StorageUnavailableError` and is the retry policy's matter. What cannot succeed is not retried. Service codes
-become the app's own errors in one place, `_translate`; their messages carry the service's code and request
-id, never a URL's query or a header.
+twenty seconds where storage answers and `CALL_TIMEOUT` at most, and in an outage not at all; what still fails
+is raised as `StorageUnavailableError` and is the retry policy's matter. What cannot succeed is not retried.
+Service codes become the app's own errors in one place, `_translate`; their messages carry the service's code
+and request id, never a URL's query or a header.
 """
 
 import asyncio
@@ -24,10 +24,11 @@ from azure.core.exceptions import (
     ResourceNotFoundError,
 )
 from azure.storage.blob import BlobBlock, BlobProperties, ContentSettings
-from azure.storage.blob.aio import BlobServiceClient, ContainerClient, ExponentialRetry
+from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 
 from sitebackup.blobrequests import BlobRequests, md5_header
 from sitebackup.errors import BlobMissingError, BlobRefusedError, FatalError, StorageUnavailableError
+from sitebackup.retries import Retries
 
 CONNECT_TIMEOUT = 10
 """Seconds."""
@@ -243,16 +244,7 @@ def _client_options(retries: int) -> dict[str, Any]:
         "read_timeout": READ_TIMEOUT,
         # The transport would look for ~/.netrc, in a thread, at every request, and use what it finds there.
         "use_env_settings": False,
-        # It waits 1, 3, 5, 9, 17 ... seconds, each a second more or less by jitter.
-        "retry_policy": ExponentialRetry(
-            initial_backoff=1,
-            increment_base=2,
-            random_jitter_range=1,
-            retry_total=retries,
-            retry_connect=retries,
-            retry_read=retries,
-            retry_status=retries,
-        ),
+        "retry_policy": Retries(retries),
     }
 
 

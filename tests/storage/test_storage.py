@@ -11,6 +11,7 @@ from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_ac
 from localstack.azurite import Azurite
 from sitebackup.errors import FatalError, StorageUnavailableError
 from sitebackup.storage import Properties, connect
+from tests.e2e.support.proxy import Trouble, always, at_first, storage_proxy
 
 SECRET = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldC0="  # noqa: S105 - the point is that it never shows
 
@@ -96,19 +97,36 @@ async def test_an_identity_needs_no_connection_string(environment: dict[str, str
     await storage.close()
 
 
-async def test_storage_that_does_not_answer_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_storage_that_does_not_answer_is_unavailable() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # bound and not listening: refuses connections
         port = closed.getsockname()[1]
-        monkeypatch.setattr("sitebackup.storage.RETRIES", 1)
-        storage = connect(
-            {
-                "AzureWebJobsStorage": f"AccountName=a;AccountKey={SECRET};"
-                f"BlobEndpoint=http://127.0.0.1:{port}/a"
-            }
-        )
+        address = f"AccountName=a;AccountKey={SECRET};BlobEndpoint=http://127.0.0.1:{port}/a"
+        storage = connect({"AzureWebJobsStorage": address}, retries=1)
         try:
             with pytest.raises(StorageUnavailableError, match="does not answer"):
                 await storage.container("backups").put("a", b"", Properties())
+        finally:
+            await storage.close()
+
+
+async def test_in_an_outage_a_request_is_tried_once_and_after_it_as_often_as_before(azurite: Azurite) -> None:
+    name = f"test-{uuid.uuid4().hex}"
+    with storage_proxy(azurite) as proxy:
+        storage = connect({"AzureWebJobsStorage": proxy.connection_string}, retries=1)
+        container = storage.container(name)
+
+        async def tries() -> int:
+            before = proxy.made(name)
+            with pytest.raises(StorageUnavailableError):
+                await container.put("a", b"", Properties())
+            return proxy.made(name) - before
+
+        try:
+            with proxy.rule(name, always(Trouble.BUSY)):
+                assert [await tries() for _ in range(3)] == [2, 1, 1]
+            await container.put("a", b"", Properties())
+            with proxy.rule(name, at_first(1, Trouble.BUSY)):
+                await container.put("a", b"", Properties())
         finally:
             await storage.close()

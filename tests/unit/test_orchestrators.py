@@ -184,7 +184,7 @@ def test_what_fails_for_too_long_ends_the_run_with_its_cause(broken: str) -> Non
 
     _, run = backup({**flat(1), broken: fail})
     assert run.failure is not None
-    assert run.failure.startswith("Gave up after waiting 465 seconds in all: ")
+    assert run.failure.startswith("Gave up after waiting 705 seconds in all: ")
     assert run.failure.endswith("storage is down")
     assert calls == 2 * (len(WAITS) + 1)
 
@@ -203,6 +203,21 @@ def test_no_history_grows_beyond_bounds_while_storage_fails(tasks: int, failures
     hub, run = backup({**flat(tasks), names.COPY_FILE_TO_BLOB: copy})
     assert run.output == 10 * tasks
     assert max(instance.longest_history for instance in hub.instances) <= MOST_EVENTS
+
+
+def test_no_event_grows_with_the_tree_while_storage_fails() -> None:
+    calls = 0
+
+    def copy(request: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls <= 2 * 400:
+            raise RuntimeError("storage is down")
+        return copied(request)
+
+    hub, run = backup({**flat(400), names.COPY_FILE_TO_BLOB: copy})
+    assert run.output == 4_000
+    assert max(event.ByteSize() for instance in hub.instances for event in instance.history) < 2_000
 
 
 def test_a_deep_verification_sits_out_what_fails_for_a_while() -> None:

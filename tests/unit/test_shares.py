@@ -1,9 +1,11 @@
 """Dividing work."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sitebackup.shares import Share, deal, split
+from sitebackup.shares import Share, deal, join, split
 
 
 @given(st.lists(st.integers()), st.integers(1, 40))
@@ -14,14 +16,26 @@ def test_dealing_gives_every_item_to_one_hand_and_no_hand_is_empty(items: list[i
     assert all(dealt)
 
 
-@given(st.lists(st.tuples(st.text(max_size=3), st.integers(0, 9), st.integers(0, 50))), st.integers(1, 40))
+SHARES = st.lists(st.tuples(st.text(max_size=3), st.integers(0, 9), st.integers(1, 50)))
+
+
+def tasks(shares: list[Share]) -> list[tuple[str, int]]:
+    return [(plan, task) for plan, first, count in shares for task in range(first, first + count)]
+
+
+@given(SHARES, st.integers(1, 40))
 def test_splitting_keeps_every_copy_task_in_order_and_fills_every_part_but_the_last(
     shares: list[Share], size: int
 ) -> None:
-    def tasks(part: list[Share]) -> list[tuple[str, int]]:
-        return [(plan, task) for plan, first, count in part for task in range(first, first + count)]
-
     parts = split(shares, size)
     assert [task for part in parts for task in tasks(part)] == tasks(shares)
     assert all(len(tasks(part)) == size for part in parts[:-1])
     assert all(0 < len(tasks(part)) <= size for part in parts[-1:])
+
+
+@given(SHARES, st.integers(1, 40))
+def test_joining_puts_together_what_splitting_took_apart(shares: list[Share], size: int) -> None:
+    joined = join(share for part in split(shares, size) for share in part)
+    assert tasks(joined) == tasks(shares)
+    assert joined == join(shares)
+    assert not any(a[0] == b[0] and a[1] + a[2] == b[1] for a, b in pairwise(joined))

@@ -1,0 +1,54 @@
+"""How often a request to storage is tried, and how an outage shows."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# The client's retry policies have no types.
+
+from typing import Any, cast
+
+from azure.core.exceptions import AzureError
+from azure.storage.blob.aio import ExponentialRetry
+
+
+class Retries(ExponentialRetry):
+    """Tries a request again after 1, 3, 5, 9, 17 ... seconds, each a second more or less by jitter.
+
+    A request that has run out of tries, while no other was answered since its first one failed, has met an
+    outage. Until one is answered, every further request is tried once: if thousands of activities each waited
+    for the same outage, their backup would learn of it, and say so, an hour later. One policy a pipeline.
+    """
+
+    def __init__(self, retries: int) -> None:
+        super().__init__(
+            initial_backoff=1,
+            increment_base=2,
+            random_jitter_range=1,
+            retry_total=retries,
+            retry_connect=retries,
+            retry_read=retries,
+            retry_status=retries,
+        )
+        self._answers = 0
+        self._outage = False
+
+    def configure_retries(self, request: Any) -> dict[str, Any]:
+        """Return the state of a request's tries, as it begins."""
+        settings: dict[str, Any] = super().configure_retries(request)
+        return {**settings, "total": 0} if self._outage else settings
+
+    def increment(
+        self, settings: dict[str, Any], request: Any, response: Any = None, error: AzureError | None = None
+    ) -> bool:
+        """Count a failed try; tells whether there is another one."""
+        answers_before = settings.setdefault("answers_before", self._answers)
+        again = super().increment(settings, request, response, error)
+        if not again and answers_before == self._answers:
+            self._outage = True
+        return again
+
+    async def send(self, request: Any) -> Any:
+        """Send a request, as often as it takes."""
+        response = cast(Any, await super().send(request))
+        if response.http_response.status_code < 500:
+            self._answers += 1
+            self._outage = False
+        return response

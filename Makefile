@@ -69,11 +69,12 @@ test: setup $(WHEELS) ## all tests
 test-e2e: setup ## HOST_URL=http://...: the end-to-end tests that any host must pass, against that host
 	@$(BIN)/python -m pytest -m any_host tests/e2e
 
-lint: setup $(INFRA_CHECKED) ## style, types, layers, infrastructure
+lint: setup $(INFRA_CHECKED) ## style, types, layers, infrastructure, advisories
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@node_modules/.bin/pyright
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m deployment advisories
 
 format: setup ## put the code into its form
 	@$(BIN)/ruff check --fix-only

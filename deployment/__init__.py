@@ -7,5 +7,7 @@ it too. A package is that, as a zip. A prebuilt one also holds what requirements
     requirements.txt --(wheels)--> dist/wheels --(unpack)--> .python_packages -+
     project ---------(.funcignore)------------------------------> app's files -+--(zip)--> dist/
 
+`advisories` asks whether what requirements.txt names has known vulnerabilities.
+
 For development only: `.funcignore` keeps this package out of what it builds.
 """

@@ -1,4 +1,4 @@
-"""Command line: `python -m deployment {package [--prebuilt],wheels}`, run by `make`."""
+"""Command line: `python -m deployment {package [--prebuilt],wheels,advisories}`, run by `make`."""
 
 import argparse
 import sys
@@ -6,10 +6,12 @@ from pathlib import Path
 
 from rich.filesize import decimal
 
+from deployment.advisories import audit
 from deployment.package import build
 from deployment.wheels import download
 
 PROJECT = Path(__file__).resolve().parent.parent
+REQUIREMENTS = PROJECT / "requirements.txt"
 DIST = PROJECT / "dist"
 WHEELS = DIST / "wheels"
 
@@ -21,9 +23,12 @@ def main() -> int:
     package = commands.add_parser("package", help="build the zip in dist/")
     package.add_argument("--prebuilt", action="store_true", help="with its dependencies, for Linux x86-64")
     commands.add_parser("wheels", help="download what requirements.txt names to dist/wheels")
+    commands.add_parser("advisories", help="look what requirements.txt names up for known vulnerabilities")
     arguments = parser.parse_args()
     if arguments.command == "wheels":
-        return download(PROJECT / "requirements.txt", WHEELS)
+        return download(REQUIREMENTS, WHEELS)
+    if arguments.command == "advisories":
+        return audit(REQUIREMENTS)
     _package(prebuilt=arguments.prebuilt)
     return 0
 

@@ -1,8 +1,8 @@
 """The app on this machine: the storage emulator, the local Functions host, and a backup in one command.
 
 `python -m localstack start` keeps both running in the foreground; `python -m localstack backup ROOT` starts
-them, runs one backup through the app's HTTP endpoint and stops them again. `list` and `get` read the blobs
-that a backup left behind.
+them, runs one backup through the app's HTTP endpoint and stops them again. `restore` gives a backup's tree
+back, `list` and `get` read the blobs that it left; these need the storage alone.
 
     environment -> settings -> stack (azurite, then host) -> client -> status documents -> progress, exit code
 

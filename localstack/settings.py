@@ -77,13 +77,12 @@ def _port(environ: Mapping[str, str], name: str, default: int, lowest: int = 0) 
 
 def names_other_backup_storage(environ: Mapping[str, str]) -> bool:
     """Whether backups go elsewhere than into the emulator: they may have a storage of their own."""
-    own = any(name.split("__")[0] == BACKUP_STORAGE_SETTING and value for name, value in environ.items())
-    return own or names_other_storage(environ)
+    return names_other_storage(environ, BACKUP_STORAGE_SETTING) or names_other_storage(environ)
 
 
-def names_other_storage(environ: Mapping[str, str]) -> bool:
-    """Whether the environment already says where the app's storage is, and it is not the emulator."""
-    connection = environ.get(STORAGE_SETTING, "")
+def names_other_storage(environ: Mapping[str, str], setting: str = STORAGE_SETTING) -> bool:
+    """Whether the environment already says by `setting` where storage is, and it is not the emulator."""
+    connection = environ.get(setting, "")
     if connection:
         return "usedevelopmentstorage=true" not in connection.replace(" ", "").lower()
-    return any(name.startswith(f"{STORAGE_SETTING}__") and value for name, value in environ.items())
+    return any(name.startswith(f"{setting}__") and value for name, value in environ.items())

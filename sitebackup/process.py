@@ -9,9 +9,10 @@ from sitebackup.storage import RETRIES, Storage, connect
 
 
 class ProcessEngine:
-    """What `sitebackup.activities.run` takes as its engine. Called and closed on one event loop.
+    """What `sitebackup.activities.run` takes as its engine.
 
-    A process without storage can so be started: the first activity then says what is missing.
+    Called on one event loop, and closed on it or after it has ended. A process without storage can be started
+    all the same: its first activity then says what is missing.
     `retries` is how often its requests to storage are tried again.
     """
 

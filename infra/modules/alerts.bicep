@@ -41,7 +41,7 @@ resource failed 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
   kind: 'LogAlert'
   properties: {
     displayName: 'A backup failed'
-    description: 'At least one file was not saved. The status document of the instance says which.'
+    description: 'Something was not saved, or is not what was saved. The status document of the instance says what.'
     severity: 1
     enabled: true
     scopes: [applicationInsightsId]

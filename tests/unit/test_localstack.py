@@ -6,7 +6,13 @@ import pytest
 
 from localstack.errors import UsageError
 from localstack.progress import Tally
-from localstack.settings import PROJECT, EmulatorPorts, StackSettings, names_other_storage
+from localstack.settings import (
+    PROJECT,
+    EmulatorPorts,
+    StackSettings,
+    names_other_backup_storage,
+    names_other_storage,
+)
 
 
 def test_without_variables_the_ports_are_the_usual_ones_and_the_blobs_stay_in_the_project() -> None:
@@ -52,7 +58,11 @@ def test_what_is_no_port_is_refused_by_name(text: str) -> None:
     ],
 )
 def test_the_emulator_stays_out_of_the_way_of_a_named_storage(environ: dict[str, str], other: bool) -> None:
+    own = {name.replace("AzureWebJobsStorage", "BackupStorage"): value for name, value in environ.items()}
     assert names_other_storage(environ) is other
+    assert names_other_backup_storage(environ) is other
+    assert names_other_backup_storage(own) is other
+    assert not names_other_storage(own)
 
 
 def test_the_connection_string_leads_to_the_three_ports() -> None:

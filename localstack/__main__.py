@@ -16,6 +16,7 @@ from localstack.errors import StackError, UsageError
 from localstack.restore import restore
 from localstack.settings import PROJECT, StackSettings
 from localstack.stack import running_stack
+from sitebackup.settings import SettingError
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -39,6 +40,9 @@ def main() -> int:
     except (StackError, UsageError) as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
+    except SettingError as error:
+        sys.stderr.write(f"{error}\n")
+        return UsageError.exit_code
     except BrokenPipeError:  # who reads the output has seen enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -19,7 +19,8 @@ def backup(root: Path, settings: StackSettings, environ: Mapping[str, str]) -> i
     """Back up `root` with a stack of its own; returns the exit code, 0 if the backup is complete, else 1.
 
     Standard output gets one line, the final status document as JSON; everything else goes to standard error.
-    Raises UsageError if `root` cannot be backed up as things stand, StackError if the stack breaks.
+    Raises UsageError if `root` cannot be backed up as things stand, StackError if the stack breaks,
+    SettingError.
     """
     root = root.expanduser().resolve()
     if not names_other_storage(environ):

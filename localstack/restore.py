@@ -15,7 +15,7 @@ from sitebackup import restore as domain
 from sitebackup.errors import FatalError, StorageUnavailableError, printable
 from sitebackup.manifest import Summary
 from sitebackup.process import ProcessEngine
-from sitebackup.settings import SettingError, Settings
+from sitebackup.settings import Settings
 
 _RETRIES = 8
 """Times that a request is tried again: nobody repeats a restore's work for it, so it waits four minutes."""
@@ -25,7 +25,8 @@ def restore(run: str, directory: Path, settings: StackSettings, environ: Mapping
     """Give the tree that `run` saved back in an empty directory; returns the exit code, 0 if all of it came.
 
     Standard output gets one line, JSON: the counts of what came back. What failed goes to standard error.
-    Raises UsageError if there is no such run or the directory is not empty, StackError if storage fails.
+    Raises UsageError if there is no such run or the directory is not empty, StackError if storage fails,
+    SettingError.
     """
     try:
         if names_other_backup_storage(environ):
@@ -34,7 +35,7 @@ def restore(run: str, directory: Path, settings: StackSettings, environ: Mapping
             with reachable_emulator(settings) as connection_string:
                 emulator = {**environ, STORAGE_SETTING: connection_string}
                 summary = asyncio.run(_restore(run, directory, emulator))
-    except (FatalError, SettingError) as error:
+    except FatalError as error:
         raise UsageError(str(error)) from error
     except StorageUnavailableError as error:
         raise StackError(str(error)) from error

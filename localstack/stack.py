@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from localstack.azurite import Azurite
 from localstack.host import Host
 from localstack.settings import STORAGE_SETTING, StackSettings, names_other_storage
+from sitebackup.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,10 @@ def running_stack(settings: StackSettings, environ: Mapping[str, str], *, quiet:
     """The stack while the block runs; the app sees `environ` and the emulator's connection string.
 
     A quiet host keeps its output for error messages, any other writes it to this process's standard streams.
-    Raises UsageError or StackError, as the parts' `start` say, with nothing left running.
+    Raises SettingError for a setting that the app would refuse, or UsageError or StackError, as the parts'
+    `start` say, with nothing left running.
     """
+    Settings.from_environment(environ)
     with ExitStack() as parts:
         azurite = None
         if not names_other_storage(environ):

@@ -185,7 +185,9 @@ def test_no_file_name_is_in_the_history_of_any_instance(app: RunningApp, tmp_pat
     document = app.back_up(root)
     instances = f"{app.base_url}/runtime/webhooks/durabletask/instances"
     run = document["instanceId"]
-    for instance in httpx.get(instances, params={"instanceIdPrefix": run}, timeout=30).json():
+    found = httpx.get(instances, params={"instanceIdPrefix": run}, timeout=30).json()
+    assert len(found) > 1
+    for instance in found:
         url = f"{instances}/{instance['instanceId']}"
         history = httpx.get(url, params={"showHistory": "true", "showHistoryOutput": "true"}, timeout=30)
         assert len(history.json()["historyEvents"]) > 2

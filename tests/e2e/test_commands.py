@@ -80,6 +80,12 @@ def test_make_backup_of_a_missing_directory_fails_with_its_name(tmp_path: Path) 
         pytest.param(["ROOT=/etc"], {"PORT": "http"}, "PORT='http' is not a port", id="bad port"),
         pytest.param(["ROOT=/"], {"AZURITE_DATA": ".azurite"}, "/ contains", id="the data in the tree"),
         pytest.param(["ROOT=/etc"], {"BACKUP_ALLOWED_ROOTS": "/srv"}, "BACKUP_ALLOWED_ROOTS", id="forbidden"),
+        pytest.param(
+            ["ROOT=/etc"],
+            {"BACKUP_CONCURRENCY": "many"},
+            "BACKUP_CONCURRENCY takes a whole number from 1 to 100, not 'many'.\n",
+            id="bad setting",
+        ),
     ],
 )
 def test_make_backup_says_what_was_wrong_with_the_question(

@@ -86,7 +86,7 @@ def test_what_storage_forbids_ends_the_run_at_once_and_is_said(
 ) -> None:
     root = make_tree(tmp_path / "site", {"f": b"hello"})
     with proxy.rule(f"{root}/", always(Trouble.FORBIDDEN)):
-        document = proxied_app.back_up(root, timeout=20)
+        document = proxied_app.back_up(root, timeout=60)
     assert document["runtimeStatus"] == "Failed"
     assert "AuthorizationPermissionMismatch" in document["output"]
 
@@ -96,7 +96,7 @@ def test_a_blob_that_storage_acknowledged_and_lost_fails_the_run(
 ) -> None:
     root = make_tree(tmp_path / "site", {"kept": b"1", "lost": b"2"})
     with proxy.rule(f"{root}/lost", always(Trouble.FORGOTTEN)):
-        document = proxied_app.back_up(root, timeout=20)
+        document = proxied_app.back_up(root, timeout=60)
     assert document["runtimeStatus"] == "Failed"
     assert (
         f"1 of 2 blobs are not what was saved: {root}/lost is missing.".replace(" /", " ")

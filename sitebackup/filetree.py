@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from sitebackup.errors import process_trouble
+from sitebackup.errors import has_vanished, process_trouble
 from sitebackup.inside import lies_within
 from sitebackup.selection import Selection
 
@@ -140,7 +140,7 @@ def _join(directory: str, name: str) -> str:
 
 def _trouble(path: str, error: OSError) -> Odd:
     if (trouble := process_trouble(error)) is not None:
-        raise trouble from error
-    if path and isinstance(error, FileNotFoundError | NotADirectoryError):  # a root must not vanish unnoticed
+        raise trouble from None  # the cause has the path
+    if path and has_vanished(error):  # a root must not vanish unnoticed
         return Odd(path, "vanished", "vanished while the tree was listed")
     return Odd(path, "failed", error.strerror or type(error).__name__)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sitebackup.errors import FatalError
 from sitebackup.lines import LineWriter, merge, ndjson, read_lines
 from sitebackup.runs import LISTING, Outcome, RunStore, folder, manifest_name, outcomes_name
 from sitebackup.tally import NAMED, Tally
@@ -62,6 +63,14 @@ async def write(
         await writer.add(line + b"\n")
     await writer.close(ndjson([{"format": FORMAT, **head, "totals": summary.tally.to_json()}]))
     return summary
+
+
+async def size_of(runs: RunStore, run: str) -> int:
+    """Return the length of a run's manifest in bytes; raises `FatalError` if there is none."""
+    blob = await runs.container.find(manifest_name(run))
+    if blob is None:
+        raise FatalError(f"There is no manifest of a run '{run}'.")
+    return blob.size
 
 
 async def read_head(runs: RunStore, run: str) -> dict[str, Any]:

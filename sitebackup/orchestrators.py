@@ -42,7 +42,16 @@ VERIFY_CHUNK = 64 * 1024
 """Bytes of a manifest whose blobs one activity reads back: some 200 of them."""
 
 WAITS = (15, 30, 60, 120, 240, 240)
-"""Seconds to wait, after the retries of an activity and of the storage client, before work is done again."""
+"""Seconds to wait, after the retries of an activity and of the storage client, before work is done again.
+
+From the first one again when something was done in between.
+"""
+
+MOST_WAITS = 50
+"""Times that one instance waits in all: its history has some ten events for each."""
+
+_DONE = ("files", "links", "directories", "failed", "vanished", "skipped", "checked")
+"""Counts in an answer of which one shows that something was done."""
 
 _STEPS = 20
 """Steps in which a backup sees its copy tasks complete: its custom status moves by 5 %."""
@@ -275,6 +284,7 @@ class _Patience:
         self._ctx = ctx
         self._status = status
         self._waits = iter(WAITS)
+        self._waited: list[int] = []
 
     def wait_out(self, answer: Answer) -> Steps[bool]:
         """Wait if `answer` has troubles, and tell whether it had: then what is undone is to be done again.
@@ -288,9 +298,14 @@ class _Patience:
         troubles = answer.get("troubles", [])
         if not troubles:
             return False
+        if any(answer.get(count) for count in _DONE):
+            self._waits = iter(WAITS)
         seconds = next(self._waits, None)
-        if seconds is None:
-            raise BackupFailedError(f"Gave up after waiting {sum(WAITS)} seconds in all: {troubles[0]}")
+        if seconds is None or len(self._waited) == MOST_WAITS:
+            raise BackupFailedError(
+                f"Gave up after waiting {sum(self._waited)} seconds in all: {troubles[0]}"
+            )
+        self._waited.append(seconds)
         if self._status is not None:
             self._status.wait_for(answer)
         yield self._ctx.create_timer(timedelta(seconds=seconds))

@@ -16,7 +16,7 @@ from sitebackup import manifest
 from sitebackup.engine import Engine
 from sitebackup.errors import BlobMissingError, FatalError, SourceError
 from sitebackup.manifest import Summary
-from sitebackup.runs import Outcome, manifest_name
+from sitebackup.runs import Outcome
 from sitebackup.tasks import task_group
 from sitebackup.verify import read_through
 
@@ -28,8 +28,7 @@ async def restore(run: str, directory: str, engine: Engine) -> Summary:
     named. Raises `FatalError` if there is no such run or the directory is not empty, and
     `StorageUnavailableError`.
     """
-    if await engine.runs.container.find(manifest_name(run)) is None:
-        raise FatalError(f"There is no manifest of a run '{run}'.")
+    await manifest.size_of(engine.runs, run)  # there is one
     root = await engine.in_thread(lambda: _empty(directory))
     summary = Summary()
     at_once = asyncio.Semaphore(engine.settings.concurrency)

@@ -3,21 +3,30 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # The client's retry policies have no types.
 
+from dataclasses import dataclass
 from typing import Any, cast
 
 from azure.core.exceptions import AzureError
 from azure.storage.blob.aio import ExponentialRetry
 
 
+@dataclass(slots=True)
+class Outage:
+    """What a connection has learnt of storage: whether an outage is `on`, how many requests it answered."""
+
+    answered: int = 0
+    on: bool = False
+
+
 class Retries(ExponentialRetry):
-    """Tries a request again after 1, 3, 5, 9, 17 ... seconds, each a second more or less by jitter.
+    """Tries a request again after 3, 5, 9, 17 ... seconds, each a second more or less by jitter.
 
     A request that has run out of tries, while no other was answered since its first one failed, has met an
     outage. Until one is answered, every further request is tried once: if thousands of activities each waited
-    for the same outage, their backup would learn of it, and say so, an hour later. One policy a pipeline.
+    for the same outage, their backup would learn of it, and say so, hours later.
     """
 
-    def __init__(self, retries: int) -> None:
+    def __init__(self, retries: int, outage: Outage) -> None:
         super().__init__(
             initial_backoff=1,
             increment_base=2,
@@ -27,28 +36,27 @@ class Retries(ExponentialRetry):
             retry_read=retries,
             retry_status=retries,
         )
-        self._answers = 0
-        self._outage = False
+        self._outage = outage
 
     def configure_retries(self, request: Any) -> dict[str, Any]:
         """Return the state of a request's tries, as it begins."""
         settings: dict[str, Any] = super().configure_retries(request)
-        return {**settings, "total": 0} if self._outage else settings
+        return {**settings, "total": 0} if self._outage.on else settings
 
     def increment(
         self, settings: dict[str, Any], request: Any, response: Any = None, error: AzureError | None = None
     ) -> bool:
         """Count a failed try; tells whether there is another one."""
-        answers_before = settings.setdefault("answers_before", self._answers)
+        answered = settings.setdefault("answered", self._outage.answered)
         again = super().increment(settings, request, response, error)
-        if not again and answers_before == self._answers:
-            self._outage = True
+        if not again and answered == self._outage.answered:
+            self._outage.on = True
         return again
 
     async def send(self, request: Any) -> Any:
         """Send a request, as often as it takes."""
         response = cast(Any, await super().send(request))
         if response.http_response.status_code < 500:
-            self._answers += 1
-            self._outage = False
+            self._outage.answered += 1
+            self._outage.on = False
         return response

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from sitebackup.errors import SourceError, VanishedError, process_trouble
+from sitebackup.errors import SourceError, VanishedError, has_vanished, process_trouble
 from sitebackup.filetree import Item, describe
 from sitebackup.inside import lies_within
 
@@ -67,7 +67,7 @@ class Attributes:
         seconds, nanoseconds = divmod(self.mtime_ns, 1_000_000_000)
         try:
             moment = datetime.fromtimestamp(seconds, UTC)
-        except (OverflowError, ValueError):  # before year 1 or after 9999
+        except (OverflowError, ValueError, OSError):  # before year 1 or after 9999
             moment, nanoseconds = datetime.fromtimestamp(0, UTC), 0
         return f"{moment.replace(tzinfo=None).isoformat()}.{nanoseconds:09d}Z"
 
@@ -148,7 +148,7 @@ def _read_file(path: str, within: str, most: int) -> Content | None:
         before = os.fstat(descriptor)
         if before.st_size > most:
             return None
-        data = _read(descriptor, before.st_size, 0)
+        data = _read(descriptor, before.st_size + 1, 0)  # one byte more: some file systems give no size
         if not _unchanged(before, os.fstat(descriptor), len(data)):
             return None
     finally:
@@ -235,13 +235,13 @@ def _reasons() -> Generator[None]:
     try:
         yield
     except OSError as error:
-        raise _reason(error) from error
+        raise _reason(error) from None  # the cause has the path
 
 
 def _reason(error: OSError) -> Exception:
     if (trouble := process_trouble(error)) is not None:
         return trouble
-    if isinstance(error, FileNotFoundError | NotADirectoryError):
+    if has_vanished(error):
         return VanishedError("vanished since it was listed")
     if error.errno == errno.ELOOP:
         return SourceError("is a symbolic link now")

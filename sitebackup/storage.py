@@ -13,6 +13,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, cast
 from urllib.parse import unquote
 from xml.etree import ElementTree as ET
@@ -28,7 +29,7 @@ from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 
 from sitebackup.blobrequests import BlobRequests, md5_header
 from sitebackup.errors import BlobMissingError, BlobRefusedError, FatalError, StorageUnavailableError
-from sitebackup.retries import Retries
+from sitebackup.retries import Outage, Retries
 
 CONNECT_TIMEOUT = 10
 """Seconds."""
@@ -39,11 +40,15 @@ READ_TIMEOUT = 60
 CALL_TIMEOUT = 300
 """Seconds for one call with all its retries: a peer that stops reading a body ends by no other limit."""
 
-RETRIES = 4
+RETRIES = 3
 """Times that the client tries a request again, unless it is told otherwise."""
 
 # The client logs every request and every retry at INFO; a backup of a million files is a million requests.
 logging.getLogger("azure").setLevel(logging.WARNING)
+
+
+type Options = Callable[[], dict[str, Any]]
+"""Gives the options of a pipeline of requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +180,10 @@ class AzureContainer:
 class Storage:
     """A connection to one storage account; make one a process and close it."""
 
-    def __init__(self, service: BlobServiceClient, retries: int, credential: Any = None) -> None:
+    def __init__(self, service: BlobServiceClient, requests: BlobRequests, credential: Any = None) -> None:
         self._service = service
+        self._requests = requests
         self._credential = credential
-        self._requests = BlobRequests(service, **_client_options(retries))
 
     @property
     def url(self) -> str:
@@ -206,11 +211,13 @@ def connect(environment: Mapping[str, str], retries: int = RETRIES) -> Storage:
 
     Raises `FatalError` when neither is configured or one cannot be read.
     """
+    # Two pipelines, each with a policy of its own, learn of one outage.
+    options = partial(_client_options, retries, Outage())
     for name in ("BackupStorage", "AzureWebJobsStorage"):
         if connection_string := environment.get(name, "").strip():
-            return _by_connection_string(name, connection_string, retries)
+            return _by_connection_string(name, connection_string, options)
         if uri := _service_uri(environment, name):
-            return _by_identity(uri, environment.get(f"{name}__clientId"), retries)
+            return _by_identity(uri, environment.get(f"{name}__clientId"), options)
     raise FatalError("AzureWebJobsStorage is not configured.")
 
 
@@ -221,30 +228,30 @@ def _service_uri(environment: Mapping[str, str], name: str) -> str | None:
     )
 
 
-def _by_connection_string(name: str, connection_string: str, retries: int) -> Storage:
+def _by_connection_string(name: str, connection_string: str, options: Options) -> Storage:
     try:
-        service = BlobServiceClient.from_connection_string(connection_string, **_client_options(retries))
+        service = BlobServiceClient.from_connection_string(connection_string, **options())
     except ValueError as error:  # its text quotes no part of the string, but a later version's might
         raise FatalError(f"{name} is not a valid connection string.") from error
-    return Storage(service, retries)
+    return Storage(service, BlobRequests(service, **options()))
 
 
-def _by_identity(uri: str, client_id: str | None, retries: int) -> Storage:
+def _by_identity(uri: str, client_id: str | None, options: Options) -> Storage:
     # Imported here: it takes a third of a second, which a connection string never needs.
     from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415
 
     credential = DefaultAzureCredential(managed_identity_client_id=client_id)
-    service = BlobServiceClient(uri, credential=credential, **_client_options(retries))
-    return Storage(service, retries, credential)
+    service = BlobServiceClient(uri, credential=credential, **options())
+    return Storage(service, BlobRequests(service, **options()), credential)
 
 
-def _client_options(retries: int) -> dict[str, Any]:
+def _client_options(retries: int, outage: Outage) -> dict[str, Any]:
     return {
         "connection_timeout": CONNECT_TIMEOUT,
         "read_timeout": READ_TIMEOUT,
         # The transport would look for ~/.netrc, in a thread, at every request, and use what it finds there.
         "use_env_settings": False,
-        "retry_policy": Retries(retries),
+        "retry_policy": Retries(retries, outage),
     }
 
 
@@ -304,7 +311,6 @@ _REFUSES_THE_BLOB = {
 }
 _MAY_PASS = {
     "AccountBeingCreated",
-    "ConditionNotMet",  # the blob was replaced between two ranges of it
     "ContainerBeingDeleted",
     "InvalidBlobOrBlock",  # another attempt's commit threw away this attempt's blocks
     "InvalidBlockList",
@@ -325,7 +331,7 @@ async def _translated() -> AsyncGenerator[None]:
     except ClientAuthenticationError as error:
         if error.response is None:  # of the token's source: there is no identity, or it is not to be reached
             raise StorageUnavailableError("No token could be obtained for the app's identity.") from error
-        raise FatalError(f"Storage refuses the app's credentials ({_code(error)}).") from error
+        raise _translate(error) from error
     except HttpResponseError as error:
         raise _translate(error) from error
     except (AzureError, TimeoutError) as error:  # no answer at all: refused, reset, timed out, unknown host
@@ -341,4 +347,6 @@ def _translate(error: HttpResponseError) -> Exception:
         return BlobRefusedError(f"storage refuses the blob ({text})")
     if code in _MAY_PASS or error.status_code in _TRANSIENT_STATUS:
         return StorageUnavailableError(f"Storage cannot serve the request now ({text}).")
+    if error.status_code in (401, 403):
+        return FatalError(f"Storage refuses the app's credentials ({text}).")
     return FatalError(f"Storage refuses the request ({text}).")

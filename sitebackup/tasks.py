@@ -13,7 +13,8 @@ async def task_group() -> AsyncGenerator[asyncio.TaskGroup]:
         async with asyncio.TaskGroup() as group:
             yield group
     except ExceptionGroup as failures:
-        raise failures.exceptions[0] from None
+        first = failures.exceptions[0]
+        raise first from first.__cause__
 
 
 async def all_of[T](work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

@@ -157,6 +157,23 @@ async def test_a_root_that_was_unmounted_is_no_tree_whose_files_have_vanished(
             await activities.get_file_list({**root, "left": first["left"][1:]}, engine)
 
 
+async def test_a_root_that_leads_elsewhere_since_the_listing_began_is_said(
+    backups: MemoryContainer, runs: MemoryContainer, tmp_path: Path
+) -> None:
+    for release in ("1", "2"):
+        make(tmp_path / release, 14)
+    current = tmp_path / "current"
+    current.symlink_to("1")
+    async with an_engine(backups, runs, tmp_path, list_budget=1) as engine:
+        root: dict[str, Any] = {"run": "run", "request": str(current), "left": []}
+        first: Any = await activities.get_file_list(root, engine)
+        current.unlink()
+        current.symlink_to("2")
+        shutil.rmtree(tmp_path / "1")
+        with pytest.raises(FatalError, match=r"current' is not where it was when the backup began\.$"):
+            await activities.get_file_list({**root, "left": first["left"]}, engine)
+
+
 async def test_copying_a_task_again_replaces_its_outcomes(
     engine: Engine, runs: MemoryContainer, tmp_path: Path
 ) -> None:

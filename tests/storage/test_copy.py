@@ -12,11 +12,11 @@ from azure.storage.blob import BlobClient
 
 from localstack.azurite import Azurite
 from sitebackup import copy as copying
-from sitebackup.copy import SINGLE_PUT, Copier
+from sitebackup.copy import SINGLE_PUT, SLACK, Copier
 from sitebackup.errors import BlobRefusedError, SourceError, StorageUnavailableError, VanishedError
 from sitebackup.filetree import Item
 from sitebackup.limits import ByteBudget
-from sitebackup.source import BLOCK, Place
+from sitebackup.source import BLOCK, Attributes, Place, read
 from sitebackup.storage import Container, Properties, Storage
 from sitebackup.tasks import all_of
 from sitebackup.threads import Threads
@@ -149,6 +149,25 @@ async def test_a_file_that_never_stops_changing_fails_and_leaves_no_blob(
     with pytest.raises(SourceError, match="changed while being read, 3 times"):
         await copy(copier_to(container, readers, BLOCK), path, 4 * BLOCK)
     assert container.blobs == {}
+
+
+def test_a_modification_time_that_no_calendar_has_is_the_epochs() -> None:
+    for seconds in (-(2**40), 2**40, 2**60):
+        assert Attributes(seconds * 10**9, 0, 0, 0).mtime == "1970-01-01T00:00:00.000000000Z"
+
+
+def test_a_file_that_has_more_content_than_its_size_says_is_not_saved_empty() -> None:
+    assert Path("/proc/version").stat().st_size == 0
+    assert read(Place("/proc", "/proc"), Item("version"), SLACK) is None
+
+
+async def test_an_empty_directory_that_has_become_a_link_has_failed_and_not_vanished(
+    copier: Copier, tmp_path: Path
+) -> None:
+    (tmp_path / "current").symlink_to("release")
+    (failed,) = await copier.copy(Place(str(tmp_path), str(tmp_path)), [Item("current", "directory")])
+    assert isinstance(failed, SourceError)
+    assert not isinstance(failed, VanishedError)
 
 
 @pytest.mark.parametrize("size", [1, SINGLE_PUT + 1])

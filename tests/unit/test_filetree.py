@@ -2,10 +2,13 @@
 
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from localstack.settings import PROJECT
 from sitebackup.filetree import Entry, Item, Left, Odd, walk
 from sitebackup.selection import Selection, patterns
 
@@ -83,6 +86,32 @@ def test_a_directory_that_went_away_is_an_entry_and_not_the_end(tmp_path: Path) 
     (tmp_path / "file").touch()
     found = set(walk(str(tmp_path), ["", "missing"]))
     assert found == {Item("file"), Odd("missing", "vanished", "vanished while the tree was listed")}
+
+
+@pytest.mark.parametrize("kind", ["link", "file"])
+def test_a_directory_that_has_become_something_else_has_failed_and_not_vanished(
+    tmp_path: Path, kind: str
+) -> None:
+    if kind == "link":
+        (tmp_path / "current").symlink_to("release")
+    else:
+        (tmp_path / "current").touch()
+    (odd,) = walk(str(tmp_path), ["current"])
+    assert odd == Odd("current", "failed", "Not a directory")
+
+
+def test_trouble_of_the_process_is_raised_and_names_nothing(tmp_path: Path) -> None:
+    (tmp_path / "secret").mkdir()
+    code = (
+        "import resource; from sitebackup.filetree import walk;"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3));"
+        f"list(walk({str(tmp_path)!r}, ['secret']))"
+    )
+    ended = subprocess.run(  # noqa: S603 - its own code
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert "Too many open files" in ended.stderr.splitlines()[-1]
+    assert not [line for line in ended.stderr.splitlines() if line.endswith("secret'")]
 
 
 def test_names_that_are_not_text_are_found(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sitebackup import names
-from sitebackup.orchestrators import WAITS
+from sitebackup.orchestrators import MOST_WAITS, WAITS
 from sitebackup.registry import ORCHESTRATORS
 from tests.support.hub import Activity, Hub, Instance
 
@@ -202,6 +202,35 @@ def test_no_history_grows_beyond_bounds_while_storage_fails(tasks: int, failures
 
     hub, run = backup({**flat(tasks), names.COPY_FILE_TO_BLOB: copy})
     assert run.output == 10 * tasks
+    assert max(instance.longest_history for instance in hub.instances) <= MOST_EVENTS
+
+
+def outages(of: int) -> Activity:
+    """A copy activity in `of` outages, each of which ends with one more task done."""
+    calls: dict[int, int] = {}
+
+    def copy(request: dict[str, Any]) -> dict[str, Any]:
+        task = request["task"]
+        calls[task] = calls.get(task, 0) + 1
+        if task < of and calls[task] <= 2 * (task + 1):
+            raise RuntimeError("storage is down")
+        return copied(request)
+
+    return copy
+
+
+def test_outages_that_let_something_be_done_in_between_do_not_add_up_to_one() -> None:
+    many = 4 * len(WAITS)
+    hub, run = backup({**flat(many), names.COPY_FILE_TO_BLOB: outages(many)})
+    assert (run.failure, run.output) == (None, 10 * many)
+    assert max(instance.longest_history for instance in hub.instances) <= MOST_EVENTS
+
+
+def test_even_a_run_that_gets_ahead_does_not_wait_for_ever() -> None:
+    many = MOST_WAITS + 1
+    hub, run = backup({**flat(many), names.COPY_FILE_TO_BLOB: outages(many)})
+    assert run.failure is not None
+    assert run.failure.startswith(f"Gave up after waiting {WAITS[0] * MOST_WAITS} seconds in all: ")
     assert max(instance.longest_history for instance in hub.instances) <= MOST_EVENTS
 
 

@@ -21,6 +21,7 @@ param location string = deployment().location
 param operatorPrincipalId string = ''
 
 @description('Directories that may be backed up, with what is below them: absolute paths. The default is the app\'s own directory; a mounted share is added by itself.')
+@minLength(1) // none at all would mean the code's own default
 param allowedRoots array = ['/home/site/wwwroot']
 
 @description('Files in flight at once in one worker process.')
@@ -75,7 +76,8 @@ param contentShare string = ''
 var token = toLower(uniqueString(subscription().id, environmentName, location))
 var tags = { 'azd-env-name': environmentName }
 var contentMountPath = '/mounts/content'
-var roots = empty(contentAccountId) ? allowedRoots : concat(allowedRoots, [contentMountPath])
+var hasContent = !empty(contentAccountId) && !empty(contentShare)
+var roots = !hasContent ? allowedRoots : concat(allowedRoots, [contentMountPath])
 
 resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
   name: 'rg-${environmentName}'
@@ -166,7 +168,7 @@ module functionApp 'modules/function-app.bicep' = {
   }
 }
 
-module content 'modules/content.bicep' = if (!empty(contentAccountId)) {
+module content 'modules/content.bicep' = if (hasContent) {
   name: 'content'
   scope: group
   params: {
@@ -175,6 +177,13 @@ module content 'modules/content.bicep' = if (!empty(contentAccountId)) {
     share: contentShare
     mountPath: contentMountPath
   }
+}
+
+// A deployment leaves alone what it does not name: without this, a share that is given up would stay mounted.
+module noContent 'modules/no-content.bicep' = if (!hasContent) {
+  name: 'no-content'
+  scope: group
+  params: { appName: functionApp.outputs.name }
 }
 
 module alerts 'modules/alerts.bicep' = {

@@ -88,6 +88,7 @@ async def copy_file_to_blob(request: Any, engine: Engine) -> int | dict[str, Any
         return copied.size
     run, plan, task = request["run"], request["plan"], request["task"]
     place, items = await engine.runs.read_task(run, plan, task)
+    await engine.in_thread(lambda: _allowed(place.real, engine))
     parts = list(pack(items, _READ_AT_ONCE, _READ_BYTES))
     copied = await all_of(engine.copier.copy(place, part) for part in parts)
     outcomes = list(map(_outcome, chain(*parts), chain(*copied)))
@@ -157,12 +158,17 @@ def _parsed(request: Input) -> BackupRequest:
         raise FatalError(str(error)) from error
 
 
-def _place(root: str, engine: Engine) -> Place:
-    """Find a root that may be backed up."""
+def _allowed(directory: str, engine: Engine) -> None:
+    """Raise `FatalError` unless `directory` may be backed up. Plans are checked too: they may be old."""
     try:
-        check_root(root, engine.settings)
+        check_root(directory, engine.settings)
     except RequestError as error:
         raise FatalError(str(error)) from error
+
+
+def _place(root: str, engine: Engine) -> Place:
+    """Find a root that may be backed up."""
+    _allowed(root, engine)
     if not os.path.lexists(root):
         raise FatalError(f"'{root}' does not exist.")
     if not os.path.isdir(root):
@@ -209,6 +215,7 @@ async def _list_into_plan(run: str, request: Input, left: list[Any], engine: Eng
     if left:
         parts = [await engine.runs.read_left(run, plan, part) for plan, part in left]
         place = parts[0][0]  # where the listing began, also if the root is a link that was moved since
+        await engine.in_thread(lambda: _allowed(place.real, engine))
         directories = [directory for _, part in parts for directory in part]
     try:
         device = await engine.in_thread(lambda: os.stat(place.real).st_dev)

@@ -278,6 +278,29 @@ async def test_what_is_outside_the_allowed_roots_is_not_touched(
     assert not runs.blobs
 
 
+async def test_what_was_planned_is_not_touched_either_once_it_is_outside_the_allowed_roots(
+    backups: MemoryContainer, runs: MemoryContainer, tmp_path: Path
+) -> None:
+    make(tmp_path / "site", 14)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "root").symlink_to("site")
+    root: dict[str, Any] = {"run": "run", "request": str(tmp_path / "root"), "left": []}
+    async with an_engine(backups, runs, tmp_path, list_budget=1) as engine:
+        first: Any = await activities.get_file_list(root, engine)
+        entered: Any = await activities.get_file_list({**root, "left": first["left"][:1]}, engine)
+    (tmp_path / "root").unlink()
+    (tmp_path / "root").symlink_to("other")
+    [[plan, _, _]] = entered["plans"]
+    planned = dict(runs.blobs)
+    async with an_engine(backups, runs, tmp_path / "other", list_budget=1) as engine:
+        with pytest.raises(FatalError, match="site' is outside the directories"):
+            await activities.copy_file_to_blob({"run": "run", "plan": plan, "task": 0}, engine)
+        with pytest.raises(FatalError, match="site' is outside the directories"):
+            await activities.get_file_list({**root, "left": first["left"][1:]}, engine)
+    assert not backups.blobs
+    assert runs.blobs == planned
+
+
 @pytest.mark.parametrize("name", ["missing", "file"])
 async def test_a_root_that_is_no_directory_is_said_with_its_path(
     engine: Engine, tmp_path: Path, name: str

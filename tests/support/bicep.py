@@ -73,3 +73,12 @@ def descriptions(declaration: Json) -> list[str]:
 def outputs_used(text: str) -> set[tuple[str, str]]:
     """`(module, output)` wherever a file reads a module's output."""
     return set(re.findall(r"\b(\w+)\.outputs\.(\w+)", text))
+
+
+def path_of(expression: Any) -> str:
+    """An identifier, or what is reached from one by names and places, as it was written: `a.b[c]`."""
+    if isinstance(expression, str | int):
+        return str(expression)
+    operator = expression["operator"]
+    left, right = (path_of(operator["operands"][f"operand_{number}"]) for number in (1, 2))
+    return f"{left}[{right}]" if operator["type"] == "index_accessor" else f"{left}.{right}"

@@ -11,7 +11,16 @@ from localstack.settings import PROJECT
 from sitebackup import names
 from sitebackup.process import ProcessEngine
 from sitebackup.settings import SettingError, Settings
-from tests.support.bicep import INFRA, BicepFile, Resource, body_of, descriptions, outputs_used, parse_all
+from tests.support.bicep import (
+    INFRA,
+    BicepFile,
+    Resource,
+    body_of,
+    descriptions,
+    outputs_used,
+    parse_all,
+    path_of,
+)
 
 FILES = parse_all()
 MAIN = FILES["main.bicep"]
@@ -208,32 +217,45 @@ def test_no_rule_deletes_a_backup_that_has_not_been_replaced() -> None:
             assert definition["filters"]["prefixMatch"] == ["${runsContainer}/"]
 
 
+def test_what_was_replaced_and_what_runs_remember_of_themselves_does_not_stay_for_ever() -> None:
+    [policy] = of_type("Microsoft.Storage/storageAccounts/managementPolicies")
+    rules = {rule["name"]: rule for rule in policy.body["properties"]["policy"]["rules"]}
+    versions, records = (rules[name]["definition"] for name in ("old-versions", "run-records"))
+    assert all(rule["enabled"] for rule in rules.values())
+    assert versions["filters"]["prefixMatch"] == ["${backupsContainer}/", "${runsContainer}/"]
+    assert versions["actions"]["version"] == {"delete": {"daysAfterCreationGreaterThan": "versionDays"}}
+    assert records["actions"]["baseBlob"] == {"delete": {"daysAfterModificationGreaterThan": "runRecordDays"}}
+
+
 def test_access_is_what_is_needed_and_no_more() -> None:
     granted = {
-        (assignment.file, assignment.body["properties"]["principalId"])
-        for assignment in of_type("Microsoft.Authorization/roleAssignments")
+        (it.file, path_of(it.body["scope"]), properties["principalId"], path_of(role["resource_name_1"]))
+        for it in of_type("Microsoft.Authorization/roleAssignments")
+        for properties in [it.body["properties"]]
+        for role in [properties["roleDefinitionId"]["function"]["parameters"]]
     }
+    backup, host, monitoring = (
+        f"modules/{name}.bicep" for name in ("backup-storage", "host-storage", "monitoring")
+    )
     assert granted == {
-        ("modules/host-storage.bicep", "appPrincipalId"),
-        ("modules/backup-storage.bicep", "appPrincipalId"),
-        ("modules/backup-storage.bicep", "operatorPrincipalId"),
-        ("modules/monitoring.bicep", "appPrincipalId"),
+        (backup, "containers[index]", "appPrincipalId", "storageBlobDataContributor"),
+        (backup, "containers[index]", "operatorPrincipalId", "storageBlobDataReader"),
+        (host, "account", "appPrincipalId", "role.value"),
+        (monitoring, "applicationInsights", "appPrincipalId", "monitoringMetricsPublisher"),
     }
-    by_id = {identifier: role for role, identifier in ROLES.items()}
-    used = {
-        name: {by_id[found] for found in re.findall(rf"'({GUID})'", file.text)}
+    declared = {
+        (name, role, identifier)
         for name, file in FILES.items()
+        for role, identifier in re.findall(rf"(\w+)\s*[:=] '({GUID})'", file.text)
     }
-    assert {name: roles for name, roles in used.items() if roles} == {
-        "modules/host-storage.bicep": {
-            "Storage Blob Data Owner",
-            "Storage Queue Data Contributor",
-            "Storage Table Data Contributor",
-        },
-        "modules/backup-storage.bicep": {"Storage Blob Data Contributor", "Storage Blob Data Reader"},
-        "modules/monitoring.bicep": {"Monitoring Metrics Publisher"},
+    assert declared == {
+        (backup, "storageBlobDataContributor", ROLES["Storage Blob Data Contributor"]),
+        (backup, "storageBlobDataReader", ROLES["Storage Blob Data Reader"]),
+        (host, "storageBlobDataOwner", ROLES["Storage Blob Data Owner"]),
+        (host, "storageQueueDataContributor", ROLES["Storage Queue Data Contributor"]),
+        (host, "storageTableDataContributor", ROLES["Storage Table Data Contributor"]),
+        (monitoring, "monitoringMetricsPublisher", ROLES["Monitoring Metrics Publisher"]),
     }
-    assert FILES["modules/backup-storage.bicep"].text.count("scope: containers[index]") == 2
 
 
 def test_the_one_key_that_is_read_goes_to_the_platform_and_nowhere_else() -> None:
@@ -261,7 +283,71 @@ def test_the_site_answers_over_tls_only() -> None:
     assert site.body["properties"]["siteConfig"]["minTlsVersion"] == "1.2"
 
 
+def test_a_failed_backup_and_a_missing_one_are_told() -> None:
+    rules = {
+        rule.symbol: rule.body["properties"] for rule in of_type("Microsoft.Insights/scheduledQueryRules")
+    }
+    [failed] = rules["failed"]["criteria"]["allOf"]
+    [missing] = rules["missing"]["criteria"]["allOf"]
+    assert (failed["query"], failed["operator"], failed["threshold"]) == ("failures", "GreaterThan", 0)
+    assert (missing["operator"], missing["threshold"]) == ("LessThan", 1)
+    assert 'status == "Completed" and ended > ago(${hoursWithoutSuccess}h)' in missing["query"]
+    assert missing["query"].startswith("${runs}")
+    for rule in rules.values():
+        assert rule["enabled"] is True
+        assert rule["actions"] == {"actionGroups": "actionGroups"}
+
+
+def test_one_instance_is_always_there_for_orchestrations() -> None:
+    [plan] = of_type("Microsoft.Web/serverfarms")
+    [site] = of_type("Microsoft.Web/sites")
+    scaling = site.body["properties"]["functionAppConfig"]["scaleAndConcurrency"]
+    assert plan.body["sku"] == {"name": "FC1", "tier": "FlexConsumption"}
+    assert scaling["alwaysReady"] == [{"name": "durable", "instanceCount": 1}]
+
+
+def test_in_a_private_network_every_service_in_use_has_an_endpoint_and_a_name() -> None:
+    variables = FILES["modules/network.bicep"].section("variables")
+    endpoints = {(path_of(it["accountId"]), it["service"]) for it in variables["endpoints"]["value"]}
+    assert endpoints == {
+        ("hostStorageId", "blob"),
+        ("hostStorageId", "queue"),
+        ("hostStorageId", "table"),
+        ("backupStorageId", "blob"),
+    }
+    assert {service for _, service in endpoints} == set(variables["services"]["value"])
+    [zone] = of_type("Microsoft.Network/privateDnsZones")
+    assert zone.body["name"] == "privatelink.${service}.${environment().suffixes.storage}"
+    [group] = of_type("Microsoft.Network/privateEndpoints/privateDnsZoneGroups")
+    assert path_of(group.body["parent"]) == "privateEndpoints[index]"
+
+
+def test_a_share_is_mounted_where_backups_are_allowed_and_unmounted_when_it_is_given_up() -> None:
+    mounts = {it.file: it.body for it in RESOURCES if it.body["name"] == "azurestorageaccounts"}
+    share = mounts["modules/content.bicep"]["properties"]["content"]
+    assert (share["type"], share["shareName"], share["mountPath"]) == ("AzureFiles", "share", "mountPath")
+    assert mounts["modules/no-content.bicep"]["properties"] == {}
+    modules = MAIN.section("modules")
+    assert body_of(modules["content"])["params"]["mountPath"] == "contentMountPath"
+    assert "concat(allowedRoots, [contentMountPath])" in MAIN.text
+
+
+def test_logs_and_traces_leave_the_host_as_open_telemetry() -> None:
+    host = json.loads((PROJECT / "host.json").read_text())
+    assert host["telemetryMode"] == "OpenTelemetry"
+    assert host["extensions"]["durableTask"]["tracing"] == {
+        "distributedTracingEnabled": True,
+        "version": "V2",
+    }
+
+
 # ---- the documents
+
+
+def test_the_workbook_has_every_query() -> None:
+    text = FILES["modules/workbook.bicep"].text
+    queries = {path.name for path in (INFRA / "queries").iterdir()}
+    assert set(re.findall(r"loadTextContent\('../queries/([^']+)'\)", text)) == queries
 
 
 @pytest.mark.parametrize("query", ["runs", "failures", "slow-runs"])

@@ -153,20 +153,21 @@ class Copier:
                 await in_flight.acquire()
                 held = await self._memory.acquire(stream.block_size)
                 try:
-                    data, md5 = await self._in_thread(partial(stream.read_block, index))
+                    data = await self._in_thread(partial(stream.read_block, index))
                 except BaseException:
                     self._memory.release(held)
                     raise
-                upload = group.create_task(self._stage(blob, block_id, data, md5))
+                upload = group.create_task(self._stage(blob, block_id, data))
                 # A callback, because a task that is cancelled before it starts runs no `finally`.
                 upload.add_done_callback(lambda _, held=held: self._memory.release(held))
                 upload.add_done_callback(lambda _: in_flight.release())
                 del data  # the upload alone keeps it alive
         return block_ids
 
-    async def _stage(self, blob: str, block_id: str, data: bytes, md5: bytes) -> None:
+    async def _stage(self, blob: str, block_id: str, data: bytes) -> None:
+        digest = await self._in_thread(lambda: source.md5(data))  # while the next block is read
         async with self._transfers:
-            await self._container.stage(blob, block_id, data, md5)
+            await self._container.stage(blob, block_id, data, digest)
 
     def _announce(self, name: str, blob: str, size: int) -> None:
         location = f"{BACKUPS_CONTAINER}/{blob}"

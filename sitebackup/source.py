@@ -174,13 +174,13 @@ class Stream:
         self.block_size = max(BLOCK, -(-self._before.st_size // MAX_BLOCKS))
         self.blocks = -(-self._before.st_size // self.block_size)
 
-    def read_block(self, index: int) -> tuple[bytes, bytes]:
-        """Return the block at `index` and its MD5; blocks are read in order."""
+    def read_block(self, index: int) -> bytes:
+        """Return the block at `index`; blocks are read in order."""
         with _reasons():
             data = _read(self._descriptor, self.block_size, index * self.block_size)
         self._digest.update(data)
         self.size += len(data)
-        return data, md5(data)
+        return data
 
     def is_unchanged(self) -> bool:
         """Tell whether the file is still what it was when it was opened, and was read whole."""

@@ -49,7 +49,7 @@ class _Constants:
 
 _BLOCKS = {
     f"{block} MiB, {at_once} at once": _Constants(block=block, blocks_at_once=at_once)
-    for block, at_once in ((4, 4), (4, 8), (4, 16), (8, 4), (8, 8), (16, 4))
+    for block, at_once in ((4, 4), (4, 8), (4, 16), (8, 4), (8, 6), (8, 8), (16, 4))
 }
 _SINGLE_PUTS = {f"{size} MiB": _Constants(single_put=size) for size in (1, 4, 8, 16)}
 

@@ -22,7 +22,7 @@ CONCURRENCY = 32
 """Files in flight, here as in the app."""
 
 BLOCKS_AT_ONCE = 8
-"""Blocks of one file in flight, here as in the app."""
+"""Blocks of one file in flight; the app has fewer."""
 
 _RCLONE_SECONDS = 600
 

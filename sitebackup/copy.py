@@ -38,8 +38,8 @@ SINGLE_PUT = 8 * 1024 * 1024
 SLACK = 64 * 1024
 """Bytes that a small file may have grown since it was listed and still be read at once, as a log does."""
 
-BLOCKS_AT_ONCE = 8
-"""Blocks of one file in flight."""
+BLOCKS_AT_ONCE = 6
+"""Blocks of one file in flight. Each is in memory twice while the transport sends it."""
 
 MAX_READS = 3
 """Times that a file which changes while it is read is read, before it counts as failed."""
@@ -165,7 +165,9 @@ class Copier:
         return block_ids
 
     async def _stage(self, blob: str, block_id: str, data: bytes) -> None:
-        digest = await self._in_thread(lambda: source.md5(data))  # while the next block is read
+        # While the next block is read, and not by one of the threads that read: each keeps some of the memory
+        # that it once took, so the fewer of them a large file wakes, the better.
+        digest = await asyncio.to_thread(source.md5, data)
         async with self._transfers:
             await self._container.stage(blob, block_id, data, digest)
 

@@ -341,6 +341,20 @@ def test_logs_and_traces_leave_the_host_as_open_telemetry() -> None:
     }
 
 
+def test_the_workflow_runs_what_ci_does_and_what_needs_an_open_network_from_pinned_actions() -> None:
+    text = (PROJECT / ".github/workflows/ci.yml").read_text()
+    goals = set(re.findall(r"^([a-z0-9-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    ran = set(re.findall(r"(?<![\w-])make ([a-z0-9-]+)", text))
+    in_ci = set(re.findall(r"^make (\w+)$", (PROJECT / ".ci/run").read_text(), re.MULTILINE))
+    assert in_ci == {"lint", "test"}
+    assert in_ci | {"package", "test-e2e"} <= ran <= goals
+    for command in ("az bicep build --file infra/main.bicep", "azure-functions-core-tools@4", "pip-audit=="):
+        assert command in text
+    actions = re.findall(r"uses: (\S+)", text)
+    assert actions
+    assert [action for action in actions if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action)] == []
+
+
 # ---- the documents
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _SECONDS = 60
+_OPTIONS = ("--no-deps", "--disable-pip", "--format=json", "--progress-spinner=off", "--timeout=5")
 
 
 def audit(requirements: Path, options: Sequence[str] = ()) -> int:
@@ -18,37 +19,26 @@ def audit(requirements: Path, options: Sequence[str] = ()) -> int:
 
     `options` are pip-audit's own.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "pip_audit",
-        f"--requirement={requirements}",
-        "--no-deps",
-        "--disable-pip",
-    ]
-    command += ["--format=json", "--progress-spinner=off", "--timeout=5", *options]
+    command = [sys.executable, "-m", "pip_audit", f"--requirement={requirements}", *_OPTIONS, *options]
     try:
         done = subprocess.run(  # noqa: S603 - its own arguments
             command, capture_output=True, text=True, check=False, timeout=_SECONDS
         )
     except subprocess.TimeoutExpired:
-        return _pass(f"no answer in {_SECONDS} seconds")
+        _say(f"not looked up: no answer in {_SECONDS} seconds")
+        return 0
     if not done.stdout:
-        return _pass(done.stderr.strip().rpartition("\n")[2])
+        _say(f"not looked up: {done.stderr.strip().rpartition('\n')[2]}")
+        return 0
     packages = json.loads(done.stdout)["dependencies"]
     known = [package for package in packages if "skip_reason" not in package]
-    if len(known) < len(packages):
-        _pass(f"{len(packages) - len(known)} of {len(packages)} packages are not in the index of advisories")
+    if unknown := len(packages) - len(known):
+        _say(f"not looked up: {unknown} of {len(packages)} packages are not in the index of advisories")
     for package in known:
         for advisory in package["vulns"]:
             fixed = ", ".join(advisory["fix_versions"]) or "no version yet"
             _say(f"{package['name']} {package['version']}: {advisory['id']}, fixed in {fixed}")
     return done.returncode
-
-
-def _pass(reason: str) -> int:
-    _say(f"not looked up: {reason}")
-    return 0
 
 
 def _say(text: str) -> None:

@@ -88,7 +88,7 @@ async def copy_file_to_blob(request: Any, engine: Engine) -> int | dict[str, Any
         return copied.size
     run, plan, task = request["run"], request["plan"], request["task"]
     place, items = await engine.runs.read_task(run, plan, task)
-    await engine.in_thread(lambda: _allowed(place.real, engine))
+    await engine.in_thread(lambda: _check_allowed(place.real, engine))
     parts = list(pack(items, _READ_AT_ONCE, _READ_BYTES))
     copied = await all_of(engine.copier.copy(place, part) for part in parts)
     outcomes = list(map(_outcome, chain(*parts), chain(*copied)))
@@ -158,7 +158,7 @@ def _parsed(request: Input) -> BackupRequest:
         raise FatalError(str(error)) from error
 
 
-def _allowed(directory: str, engine: Engine) -> None:
+def _check_allowed(directory: str, engine: Engine) -> None:
     """Raise `FatalError` unless `directory` may be backed up. Plans are checked too: they may be old."""
     try:
         check_root(directory, engine.settings)
@@ -168,7 +168,7 @@ def _allowed(directory: str, engine: Engine) -> None:
 
 def _place(root: str, engine: Engine) -> Place:
     """Find a root that may be backed up."""
-    _allowed(root, engine)
+    _check_allowed(root, engine)
     if not os.path.lexists(root):
         raise FatalError(f"'{root}' does not exist.")
     if not os.path.isdir(root):
@@ -177,6 +177,15 @@ def _place(root: str, engine: Engine) -> Place:
     if Selection().forbids_root(real):
         raise FatalError(f"'{root}' is in a pseudo file system.")
     return Place(root, real)
+
+
+def _device(place: Place, engine: Engine) -> int:
+    """Return the device of the tree at `place`, which may have been found by an earlier listing."""
+    _check_allowed(place.real, engine)
+    try:
+        return os.stat(place.real).st_dev
+    except (FileNotFoundError, NotADirectoryError):
+        raise FatalError(f"'{place.root}' is not where it was when the backup began.") from None
 
 
 async def _check_vanished(outcomes: Sequence[Outcome], place: Place, engine: Engine) -> None:
@@ -215,12 +224,8 @@ async def _list_into_plan(run: str, request: Input, left: list[Any], engine: Eng
     if left:
         parts = [await engine.runs.read_left(run, plan, part) for plan, part in left]
         place = parts[0][0]  # where the listing began, also if the root is a link that was moved since
-        await engine.in_thread(lambda: _allowed(place.real, engine))
         directories = [directory for _, part in parts for directory in part]
-    try:
-        device = await engine.in_thread(lambda: os.stat(place.real).st_dev)
-    except (FileNotFoundError, NotADirectoryError):
-        raise FatalError(f"'{place.root}' is not where it was when the backup began.") from None
+    device = await engine.in_thread(lambda: _device(place, engine))
 
     level = engine.settings.path_level
     _log.log(level, "Searching for files under '%s'...", printable(place.root))

@@ -50,9 +50,6 @@ From the first one again when something was done in between.
 MOST_WAITS = 50
 """Times that one instance waits in all: its history has some ten events for each."""
 
-_DONE = ("files", "links", "directories", "failed", "vanished", "skipped", "checked")
-"""Counts in an answer of which one shows that something was done."""
-
 _STEPS = 20
 """Steps in which a backup sees its copy tasks complete: its custom status moves by 5 %."""
 
@@ -298,7 +295,7 @@ class _Patience:
         troubles = answer.get("troubles", [])
         if not troubles:
             return False
-        if any(answer.get(count) for count in _DONE):
+        if Tally.from_json(answer) != Tally() or answer.get("checked"):  # something was done
             self._waits = iter(WAITS)
         seconds = next(self._waits, None)
         if seconds is None or len(self._waited) == MOST_WAITS:

@@ -180,9 +180,9 @@ class AzureContainer:
 class Storage:
     """A connection to one storage account; make one a process and close it."""
 
-    def __init__(self, service: BlobServiceClient, requests: BlobRequests, credential: Any = None) -> None:
+    def __init__(self, service: BlobServiceClient, options: Options, credential: Any = None) -> None:
         self._service = service
-        self._requests = requests
+        self._requests = BlobRequests(service, **options())
         self._credential = credential
 
     @property
@@ -233,7 +233,7 @@ def _by_connection_string(name: str, connection_string: str, options: Options) -
         service = BlobServiceClient.from_connection_string(connection_string, **options())
     except ValueError as error:  # its text quotes no part of the string, but a later version's might
         raise FatalError(f"{name} is not a valid connection string.") from error
-    return Storage(service, BlobRequests(service, **options()))
+    return Storage(service, options)
 
 
 def _by_identity(uri: str, client_id: str | None, options: Options) -> Storage:
@@ -242,7 +242,7 @@ def _by_identity(uri: str, client_id: str | None, options: Options) -> Storage:
 
     credential = DefaultAzureCredential(managed_identity_client_id=client_id)
     service = BlobServiceClient(uri, credential=credential, **options())
-    return Storage(service, BlobRequests(service, **options()), credential)
+    return Storage(service, options, credential)
 
 
 def _client_options(retries: int, outage: Outage) -> dict[str, Any]:
@@ -328,11 +328,10 @@ async def _translated() -> AsyncGenerator[None]:
     """Turn the client's errors into the app's own."""
     try:
         yield
-    except ClientAuthenticationError as error:
-        if error.response is None:  # of the token's source: there is no identity, or it is not to be reached
-            raise StorageUnavailableError("No token could be obtained for the app's identity.") from error
-        raise _translate(error) from error
     except HttpResponseError as error:
+        # Of the token's source: there is no identity, or it is not to be reached.
+        if isinstance(error, ClientAuthenticationError) and error.response is None:
+            raise StorageUnavailableError("No token could be obtained for the app's identity.") from error
         raise _translate(error) from error
     except (AzureError, TimeoutError) as error:  # no answer at all: refused, reset, timed out, unknown host
         raise StorageUnavailableError(f"Storage does not answer ({type(error).__name__}).") from error

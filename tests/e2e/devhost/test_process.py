@@ -44,9 +44,11 @@ def test_a_second_interrupt_ends_the_host_at_once(own_log: Path, tmp_path: Path)
         until((tmp_path / "attempts").exists)
         host.process.send_signal(signal.SIGINT)
         until(lambda: _refuses(host))
+        begun = time.monotonic()
         host.process.send_signal(signal.SIGINT)
         # After one signal it would wait for the workers, and end with 0.
         assert host.process.wait(20) == 128 + signal.SIGINT
+        assert time.monotonic() - begun < 2
         until(lambda: not _alive(workers), 20)
 
 

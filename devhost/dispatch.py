@@ -14,10 +14,11 @@ from typing import Any
 import durabletask.internal.orchestrator_service_pb2 as pb
 from google.protobuf.message import DecodeError
 
-from .events import text
-from .execution import ActivityWork, EntityWork, TurnWork
+from taskhub.events import text
+from taskhub.execution import ActivityWork, EntityWork, TurnWork
+from taskhub.hub import Hub
+
 from .functions import TaskRegistry
-from .hub import Hub
 from .invocations import Failure, Invocation, InvocationResult, InvocationTimeoutError, WorkerLostError
 from .settings import HostSettings
 

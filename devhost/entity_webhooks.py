@@ -8,11 +8,12 @@ from aiohttp import web
 from durabletask.entities import EntityInstanceId
 from google.protobuf.wrappers_pb2 import Int32Value
 
-from .events import text
-from .hub import Hub
+from taskhub.events import text
+from taskhub.hub import Hub
+from taskhub.workqueue import LOCAL_CALL
+
 from .payloads import error_document, payload
 from .webhook_query import WebhookQuery
-from .workqueue import LOCAL_CALL
 
 _PAGE_SIZE = 100
 

@@ -16,11 +16,12 @@ from typing import TextIO
 
 from aiohttp import web
 
+from taskhub.hub import Hub
+
 from .admin import Admin
 from .dispatch import Dispatcher
 from .functions import SUPPORTED_TRIGGERS, Function, TaskRegistry, listing
 from .http_front import FrontDoor, FunctionRoute
-from .hub import Hub
 from .keys import Keys
 from .management import WEBHOOK_PATH, Management
 from .pool import WorkerPool

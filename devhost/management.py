@@ -14,10 +14,12 @@ import grpc
 from aiohttp import web
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from taskhub.events import text
+from taskhub.execution import TERMINAL_STATUSES, HubError
+from taskhub.hub import Hub
+from taskhub.workqueue import LOCAL_CALL
+
 from .entity_webhooks import EntityWebhooks
-from .events import text
-from .execution import TERMINAL_STATUSES, HubError
-from .hub import Hub
 from .keys import Keys
 from .payloads import (
     STATUS_NAMES,
@@ -28,7 +30,6 @@ from .payloads import (
     status_document,
 )
 from .webhook_query import WebhookQuery
-from .workqueue import LOCAL_CALL
 
 WEBHOOK_PATH = "/runtime/webhooks/durabletask"
 

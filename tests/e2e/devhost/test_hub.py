@@ -8,9 +8,9 @@ import grpc
 import pytest
 from durabletask.internal import helpers
 
-from devhost.execution import ActivityWork, HubError, TurnWork
-from devhost.hub import Hub
-from devhost.workqueue import LOCAL_CALL
+from taskhub.execution import ActivityWork, HubError, TurnWork
+from taskhub.hub import Hub
+from taskhub.workqueue import LOCAL_CALL
 
 
 class Clock:
@@ -144,7 +144,7 @@ def test_an_entity_answers_only_the_run_that_asked(hub: Hub, ended: bool) -> Non
 def test_an_orchestration_with_too_long_a_history_fails_and_says_so(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("devhost.runs._MAX_HISTORY", 3)
+    monkeypatch.setattr("taskhub.runs._MAX_HISTORY", 3)
     hub = Hub(wake=lambda: None, call_later=clock.call_later)
     turn = _start(hub)
     hub.complete_turn(turn, _response(_schedule(1)))

@@ -12,11 +12,11 @@ import uuid
 from typing import Any
 
 from localstack.settings import PROJECT
-from sitebackup import activities
-from sitebackup.orchestrators import LISTINGS_AT_ONCE
-from sitebackup.process import ProcessEngine
+from sitebackup.activities.listing import get_file_list
+from sitebackup.engine.process import ProcessEngine
+from sitebackup.orchestrations.backup import LISTINGS_AT_ONCE
+from sitebackup.orchestrations.shares import deal
 from sitebackup.settings import Settings
-from sitebackup.shares import deal
 
 
 async def list_tree(tree: str) -> int:
@@ -27,7 +27,7 @@ async def list_tree(tree: str) -> int:
 
     async def call(left: list[Any]) -> dict[str, Any]:
         async with in_flight:
-            found = await activities.get_file_list({"run": run, "request": tree, "left": left}, engine())
+            found = await get_file_list({"run": run, "request": tree, "left": left}, engine())
             assert isinstance(found, dict)  # noqa: S101 - the answer to a bare path is a list
             return found
 

@@ -17,7 +17,7 @@ from rich.table import Table
 from benchmarks.figures import Figure
 from benchmarks.uploads import BLOCKS_AT_ONCE, CONCURRENCY
 from localstack.settings import PROJECT
-from sitebackup import copy
+from sitebackup.activities import copier
 
 _PACKAGES = ("azure-storage-blob", "azure-functions-durable", "durabletask", "aiohttp")
 _WIDTH = 140
@@ -80,7 +80,7 @@ def _environment() -> list[str]:
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores of {_processor()}, {platform.system()}",
         f"Python {platform.python_version()}, {packages}",
         f"Azurite {_azurite()} in memory, {_first_line('node')}, {_first_line('rclone')}",
-        f"{CONCURRENCY} files at once, {copy.BLOCKS_AT_ONCE} blocks of a large one"
+        f"{CONCURRENCY} files at once, {copier.BLOCKS_AT_ONCE} blocks of a large one"
         f" ({BLOCKS_AT_ONCE} of the yardstick's), one worker process",
     ]
 

@@ -18,11 +18,12 @@ from benchmarks.report import show_grid
 from benchmarks.storage import emulator, null_service
 from benchmarks.trees import KIB, MIB, many_files, temporary_files
 from localstack.settings import STORAGE_SETTING
-from sitebackup import copy, source
-from sitebackup.filetree import Item, walk
-from sitebackup.process import ProcessEngine
+from sitebackup.activities import copier
+from sitebackup.blobs import blocks
+from sitebackup.engine.process import ProcessEngine
 from sitebackup.settings import Settings
-from sitebackup.source import Place
+from sitebackup.tree.place import Place
+from sitebackup.tree.walking import Item, walk
 
 _CONCURRENCIES = (8, 16, 32, 64, 100)
 _DELAY_MS = 10
@@ -36,15 +37,15 @@ type Sweep = Callable[[str, Callable[[], None]], dict[str, float]]
 class _Constants:
     """Of the app's constants, those that may change; in MiB, but for the number of blocks."""
 
-    block: int = source.BLOCK // MIB
-    blocks_at_once: int = copy.BLOCKS_AT_ONCE
-    single_put: int = copy.SINGLE_PUT // MIB
+    block: int = blocks.BLOCK // MIB
+    blocks_at_once: int = copier.BLOCKS_AT_ONCE
+    single_put: int = copier.SINGLE_PUT // MIB
 
     def apply(self) -> None:
         """Make them the constants of this process."""
-        source.BLOCK = self.block * MIB
-        copy.BLOCKS_AT_ONCE = self.blocks_at_once
-        copy.SINGLE_PUT = self.single_put * MIB
+        blocks.BLOCK = self.block * MIB
+        copier.BLOCKS_AT_ONCE = self.blocks_at_once
+        copier.SINGLE_PUT = self.single_put * MIB
 
 
 _BLOCKS = {
@@ -103,13 +104,13 @@ def _copies(
 async def _copy(storage: str, tree: Path) -> float:
     """Copy the files of a tree as one copy task does; returns the seconds."""
     engine = ProcessEngine(Settings.from_environment({}), {STORAGE_SETTING: storage})
-    copier = engine().copier
+    one = copier.Copier(engine())
     place = Place(str(tree), str(tree))
     items = [entry for entry in walk(place.real, [""]) if isinstance(entry, Item)]
     begin = time.perf_counter()
     async with asyncio.TaskGroup() as group:
         for item in items:
-            group.create_task(copier.copy(place, [item]))
+            group.create_task(one.copy(place, [item]))
     seconds = time.perf_counter() - begin
     await engine.close()
     return seconds

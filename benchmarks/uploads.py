@@ -13,10 +13,12 @@ from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_ac
 from azure.storage.blob import BlobServiceClient as SyncBlobServiceClient
 from azure.storage.blob.aio import ContainerClient
 
-from sitebackup import source
+from sitebackup import digests
+from sitebackup.blobs.account import connect
+from sitebackup.blobs.container import Properties
 from sitebackup.names import BACKUPS_CONTAINER
-from sitebackup.source import Attributes
-from sitebackup.storage import Properties, connect
+from sitebackup.tree import reading
+from sitebackup.tree.reading import Attributes
 
 CONCURRENCY = 32
 """Files in flight, here as in the app."""
@@ -69,7 +71,7 @@ async def _own_upload_loop(storage: str, blobs: Mapping[str, tuple[bytes, Proper
 def _ready(path: str) -> tuple[bytes, Properties]:
     data = Path(path).read_bytes()
     metadata = Attributes.of(os.stat(path)).to_metadata()  # noqa: PTH116 - what the app keeps of a file
-    return data, Properties(source.md5(data), source.content_type(path), metadata)
+    return data, Properties(digests.md5(data), reading.content_type(path), metadata)
 
 
 async def _one_blob(storage: str, path: Path) -> float:

@@ -8,8 +8,9 @@ from typing import Any
 
 import azure.durable_functions as df
 
-from sitebackup import activities
-from sitebackup.process import ProcessEngine
+from sitebackup.activities.running import Body
+from sitebackup.activities.running import run as run_activity
+from sitebackup.engine.process import ProcessEngine
 from sitebackup.registry import ACTIVITIES, ORCHESTRATORS
 from sitebackup.settings import Settings
 
@@ -18,9 +19,9 @@ _engine = ProcessEngine(Settings.from_environment(os.environ), os.environ)
 atexit.register(lambda: asyncio.run(_engine.close()))
 
 
-def _bound(body: activities.Body) -> Callable[[Any], Awaitable[Any]]:
+def _bound(body: Body) -> Callable[[Any], Awaitable[Any]]:
     async def activity(request: Any) -> Any:
-        return await activities.run(body, request, _engine)
+        return await run_activity(body, request, _engine)
 
     return activity
 

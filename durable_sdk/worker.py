@@ -14,9 +14,9 @@ from durabletask.worker import ConcurrencyOptions, TaskHubGrpcWorker
 
 from durable_sdk.connection import TaskHub
 from durable_sdk.loop import event_loop_thread
-from sitebackup import activities
-from sitebackup.activities import Body
-from sitebackup.process import ProcessEngine
+from sitebackup.activities.running import Body
+from sitebackup.activities.running import run as run_activity
+from sitebackup.engine.process import ProcessEngine
 from sitebackup.registry import ACTIVITIES, ORCHESTRATORS
 from sitebackup.settings import Settings
 
@@ -66,7 +66,7 @@ def _orchestration(orchestrator: Callable[[OrchestrationContext, Any], Any]) -> 
 
 def _activity(body: Body, engine: ProcessEngine, loop: asyncio.AbstractEventLoop) -> Callable[..., Any]:
     def activity(_: ActivityContext, request: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(activities.run(body, request, engine), loop).result()
+        return asyncio.run_coroutine_threadsafe(run_activity(body, request, engine), loop).result()
 
     return activity
 

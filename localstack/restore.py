@@ -11,10 +11,10 @@ from rich.filesize import decimal
 from localstack.azurite import reachable_emulator
 from localstack.errors import StackError, UsageError
 from localstack.settings import STORAGE_SETTING, StackSettings, names_other_backup_storage
-from sitebackup import restore as domain
+from sitebackup.activities import restoring as domain
+from sitebackup.engine.process import ProcessEngine
 from sitebackup.errors import FatalError, StorageUnavailableError, printable
-from sitebackup.manifest import Summary
-from sitebackup.process import ProcessEngine
+from sitebackup.records.manifest import Summary
 from sitebackup.settings import Settings
 
 _RETRIES = 7

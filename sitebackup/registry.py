@@ -3,23 +3,28 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sitebackup import activities, names, orchestrators
-from sitebackup.activities import Body
+from sitebackup import names
+from sitebackup.activities.copying import copy_file_to_blob
+from sitebackup.activities.listing import get_file_list
+from sitebackup.activities.manifest import write_manifest
+from sitebackup.activities.running import Body
+from sitebackup.activities.verifying import verify_blobs, verify_manifest
+from sitebackup.orchestrations import backup
 
 ORCHESTRATORS: Mapping[str, Any] = {
-    names.BACKUP_SITE_CONTENT: orchestrators.backup_site_content,
-    names.LIST_TREE: orchestrators.list_tree,
-    names.COPY_TASKS: orchestrators.copy_tasks,
-    names.VERIFY_BACKUP: orchestrators.verify_backup,
-    names.VERIFY_CONTENTS: orchestrators.verify_contents,
+    names.BACKUP_SITE_CONTENT: backup.backup_site_content,
+    names.LIST_TREE: backup.list_tree,
+    names.COPY_TASKS: backup.copy_tasks,
+    names.VERIFY_BACKUP: backup.verify_backup,
+    names.VERIFY_CONTENTS: backup.verify_contents,
 }
 """Generator functions `(ctx, input)`, native to `durabletask`."""
 
 ACTIVITIES: Mapping[str, Body] = {
-    names.GET_FILE_LIST: activities.get_file_list,
-    names.COPY_FILE_TO_BLOB: activities.copy_file_to_blob,
-    names.WRITE_MANIFEST: activities.write_manifest,
-    names.VERIFY_MANIFEST: activities.verify_manifest,
-    names.VERIFY_BLOBS: activities.verify_blobs,
+    names.GET_FILE_LIST: get_file_list,
+    names.COPY_FILE_TO_BLOB: copy_file_to_blob,
+    names.WRITE_MANIFEST: write_manifest,
+    names.VERIFY_MANIFEST: verify_manifest,
+    names.VERIFY_BLOBS: verify_blobs,
 }
 """Bodies for `sitebackup.activities.run`."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from sitebackup import names
-from sitebackup.selection import Selection, patterns
 from sitebackup.settings import APP_DIRECTORY, Settings
+from sitebackup.tree.selecting import Selection, patterns
 
 MAX_BODY = 64 * 1024
 """Bytes in a request's body."""

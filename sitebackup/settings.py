@@ -1,7 +1,7 @@
 """The app's settings: read once, validated at start, passed on from there.
 
 `docs/settings.md` is the table for operators. Storage connections are settings too, but of the deployment's
-own naming, and `sitebackup.storage` reads them.
+own naming, and `sitebackup.blobs.account` reads them.
 """
 
 import logging

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from localstack.azurite import Azurite
-from sitebackup.engine import Engine
+from sitebackup.blobs.account import Storage, connect
+from sitebackup.blobs.container import Container
+from sitebackup.engine.engine import Engine
 from sitebackup.settings import Settings
-from sitebackup.storage import Container, Storage, connect
 from tests.support.memory import MemoryContainer
 
 

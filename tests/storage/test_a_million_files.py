@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
-from sitebackup import activities, names
-from sitebackup.engine import Engine
-from sitebackup.filetree import Entry, Item, Left
-from sitebackup.plan import MAX_BYTES, MAX_FILES
+from sitebackup import names
+from sitebackup.activities import listing
+from sitebackup.activities.running import run as run_activity
+from sitebackup.engine.engine import Engine
+from sitebackup.records.packing import MAX_BYTES, MAX_FILES
 from sitebackup.settings import Settings
+from sitebackup.tree.walking import Entry, Item, Left
 from tests.support.hub import Hub
 from tests.support.memory import MemoryContainer
 
@@ -60,7 +62,7 @@ def test_every_file_is_in_exactly_one_task_and_no_history_grows_with_the_tree(
     def walk(_root: str, directories: Iterable[str], budget: float, _selection: object) -> Iterator[Entry]:
         return synthetic_walk(shape, directories, budget)
 
-    monkeypatch.setattr(activities, "walk", walk)
+    monkeypatch.setattr(listing, "walk", walk)
     runs = MemoryContainer()
     seen: set[str] = set()
     copied = 0
@@ -73,7 +75,7 @@ def test_every_file_is_in_exactly_one_task_and_no_history_grows_with_the_tree(
         engine = runner.run(connect())
 
         def get_file_list(request: Any) -> Any:
-            return runner.run(activities.run(activities.get_file_list, request, lambda: engine))
+            return runner.run(run_activity(listing.get_file_list, request, lambda: engine))
 
         def copy(request: Any) -> Any:
             nonlocal copied

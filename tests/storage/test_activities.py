@@ -12,12 +12,15 @@ from typing import Any
 
 import pytest
 
-from sitebackup import activities, blobname
-from sitebackup.engine import Engine
+from sitebackup.activities.copying import copy_file_to_blob
+from sitebackup.activities.listing import get_file_list
+from sitebackup.activities.running import run as run_activity
+from sitebackup.blobs import blobname
+from sitebackup.blobs.container import Properties
+from sitebackup.engine.engine import Engine
 from sitebackup.errors import FatalError, StorageUnavailableError
-from sitebackup.filetree import Item
-from sitebackup.plan import MAX_FILES
-from sitebackup.storage import Properties
+from sitebackup.records.packing import MAX_FILES
+from sitebackup.tree.walking import Item
 from tests.storage.conftest import an_engine
 from tests.support.memory import MemoryContainer
 
@@ -37,7 +40,7 @@ async def list_all(engine: Engine, root: Path) -> list[dict[str, Any]]:
     while hands:
         hand = hands.pop()
         request = {"run": "run", "request": str(root), "left": hand}
-        answer: dict[str, Any] = await activities.run(activities.get_file_list, request, lambda: engine)
+        answer: dict[str, Any] = await run_activity(get_file_list, request, lambda: engine)
         answers.append(json.loads(json.dumps(answer)))
         hands += [[part] for part in answer["left"]]
     return answers
@@ -91,7 +94,7 @@ async def test_no_file_name_is_in_what_the_activities_return(engine: Engine, tmp
     (answer,) = await list_all(engine, tmp_path)
     ((plan, tasks, _),) = answer["plans"]
     requests = [{"run": "run", "plan": plan, "task": task} for task in range(tasks)]
-    answers = [answer, *[await activities.copy_file_to_blob(request, engine) for request in requests]]
+    answers = [answer, *[await copy_file_to_blob(request, engine) for request in requests]]
     assert "name" not in json.dumps(answers)
 
 
@@ -106,7 +109,7 @@ async def test_a_copy_task_records_the_outcome_of_each_file(
     (tmp_path / second).unlink()
     (tmp_path / second).symlink_to("/etc/passwd")
     (tmp_path / third).write_bytes(b"longer")
-    tally = await activities.copy_file_to_blob({"run": "run", "plan": plan, "task": 0}, engine)
+    tally = await copy_file_to_blob({"run": "run", "plan": plan, "task": 0}, engine)
     assert tally == {"files": len(others) + 1, "bytes": len(others) + 6, "failed": 1, "vanished": 1}
     assert set(backups.blobs) == {blobname.encode(f"{tmp_path}/{path}") for path in [third, *others]}
 
@@ -145,16 +148,16 @@ async def test_a_root_that_was_unmounted_is_no_tree_whose_files_have_vanished(
     make(tmp_path, 14)
     async with an_engine(backups, runs, tmp_path, list_budget=1) as engine:
         root: dict[str, Any] = {"run": "run", "request": str(tmp_path), "left": []}
-        first: Any = await activities.get_file_list(root, engine)
-        entered: Any = await activities.get_file_list({**root, "left": first["left"][:1]}, engine)
+        first: Any = await get_file_list(root, engine)
+        entered: Any = await get_file_list({**root, "left": first["left"][:1]}, engine)
         for path in tmp_path.iterdir():
             shutil.rmtree(path)
 
         [[plan, _, _]] = entered["plans"]
         with pytest.raises(FatalError, match="is empty or not there any more, or not mounted"):
-            await activities.copy_file_to_blob({"run": "run", "plan": plan, "task": 0}, engine)
+            await copy_file_to_blob({"run": "run", "plan": plan, "task": 0}, engine)
         with pytest.raises(FatalError, match="is empty or not there any more, or not mounted"):
-            await activities.get_file_list({**root, "left": first["left"][1:]}, engine)
+            await get_file_list({**root, "left": first["left"][1:]}, engine)
 
 
 async def test_a_root_that_leads_elsewhere_since_the_listing_began_is_said(
@@ -166,12 +169,12 @@ async def test_a_root_that_leads_elsewhere_since_the_listing_began_is_said(
     current.symlink_to("1")
     async with an_engine(backups, runs, tmp_path, list_budget=1) as engine:
         root: dict[str, Any] = {"run": "run", "request": str(current), "left": []}
-        first: Any = await activities.get_file_list(root, engine)
+        first: Any = await get_file_list(root, engine)
         current.unlink()
         current.symlink_to("2")
         shutil.rmtree(tmp_path / "1")
         with pytest.raises(FatalError, match=r"current' is not where it was when the backup began\.$"):
-            await activities.get_file_list({**root, "left": first["left"]}, engine)
+            await get_file_list({**root, "left": first["left"]}, engine)
 
 
 async def test_copying_a_task_again_replaces_its_outcomes(
@@ -182,9 +185,9 @@ async def test_copying_a_task_again_replaces_its_outcomes(
     ((plan, *_),) = answer["plans"]
     request = {"run": "run", "plan": plan, "task": 0}
     (tmp_path / "d0" / "f0").rename(tmp_path / "aside")
-    assert await activities.copy_file_to_blob(request, engine) == {"vanished": 1}
+    assert await copy_file_to_blob(request, engine) == {"vanished": 1}
     (tmp_path / "aside").rename(tmp_path / "d0" / "f0")
-    assert await activities.copy_file_to_blob(request, engine) == {"files": 1, "bytes": 1}
+    assert await copy_file_to_blob(request, engine) == {"files": 1, "bytes": 1}
     assert b"vanished" not in runs.blobs[f"run/outcomes/{plan}-0.ndjson"][0]
 
 
@@ -200,9 +203,7 @@ async def test_storage_that_fails_is_raised_for_the_retry_policy(engine: Engine,
     async with an_engine(Down(), MemoryContainer(), tmp_path) as broken:
         broken.runs = runs
         with pytest.raises(StorageUnavailableError):
-            await activities.run(
-                activities.copy_file_to_blob, {"run": "run", "plan": plan, "task": 0}, lambda: broken
-            )
+            await run_activity(copy_file_to_blob, {"run": "run", "plan": plan, "task": 0}, lambda: broken)
 
 
 async def test_an_entry_that_the_listing_cannot_save_is_an_outcome_of_the_listing(
@@ -212,7 +213,7 @@ async def test_an_entry_that_the_listing_cannot_save_is_an_outcome_of_the_listin
     os.mkfifo(tmp_path / "fifo")
     await leave(runs, tmp_path, "d0", "gone", "")
     request = {"run": "run", "request": str(tmp_path), "left": [["p", 0]]}
-    answer = await activities.get_file_list(request, engine)
+    answer = await get_file_list(request, engine)
     assert isinstance(answer, dict)
     assert answer.items() >= {"vanished": 1, "skipped": 1}.items()
     ((plan, _, odd),) = answer["plans"]
@@ -232,7 +233,7 @@ async def leave(runs: MemoryContainer, root: Path, *directories: str) -> None:
 
 async def test_a_bare_directory_gives_the_list_of_its_files(engine: Engine, tmp_path: Path) -> None:
     files = make(tmp_path, 20)
-    paths = await activities.get_file_list(f" {tmp_path}/ ", engine)
+    paths = await get_file_list(f" {tmp_path}/ ", engine)
     assert sorted(paths) == sorted(f"{tmp_path}/{file.path}" for file in files)
 
 
@@ -240,7 +241,7 @@ async def test_a_bare_file_is_copied_and_gives_its_size(
     engine: Engine, backups: MemoryContainer, tmp_path: Path
 ) -> None:
     (tmp_path / "f").write_bytes(b"hello")
-    assert await activities.copy_file_to_blob(f"{tmp_path}/f", engine) == 5
+    assert await copy_file_to_blob(f"{tmp_path}/f", engine) == 5
     assert backups.blobs[f"{tmp_path}/f"[1:]][0] == b"hello"
 
 
@@ -249,8 +250,8 @@ async def test_the_tutorials_log_lines_are_written(
 ) -> None:
     caplog.set_level(logging.INFO, "sitebackup")
     (tmp_path / "f").write_bytes(b"hello")
-    await activities.get_file_list(str(tmp_path), engine)
-    await activities.copy_file_to_blob(f"{tmp_path}/f", engine)
+    await get_file_list(str(tmp_path), engine)
+    await copy_file_to_blob(f"{tmp_path}/f", engine)
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
         ("INFO", f"Searching for files under '{tmp_path}'..."),
         ("INFO", f"Found 1 file(s) under {tmp_path}."),
@@ -267,11 +268,11 @@ async def test_what_is_outside_the_allowed_roots_is_not_touched(
         request: Any = root if form == "string" else {"run": "r", "request": root, "left": []}
         if form == "string":
             with pytest.raises(FatalError, match="outside the directories"):
-                await activities.get_file_list(request, engine)
+                await get_file_list(request, engine)
             with pytest.raises(FatalError, match="outside the directories"):
-                await activities.copy_file_to_blob(f"{root}/passwd", engine)
+                await copy_file_to_blob(f"{root}/passwd", engine)
         else:
-            answer = await activities.run(activities.get_file_list, request, lambda: engine)
+            answer = await run_activity(get_file_list, request, lambda: engine)
             assert isinstance(answer, dict)
             assert "outside the directories" in answer["errors"][0]
     assert not backups.blobs
@@ -286,17 +287,17 @@ async def test_what_was_planned_is_not_touched_either_once_it_is_outside_the_all
     (tmp_path / "root").symlink_to("site")
     root: dict[str, Any] = {"run": "run", "request": str(tmp_path / "root"), "left": []}
     async with an_engine(backups, runs, tmp_path, list_budget=1) as engine:
-        first: Any = await activities.get_file_list(root, engine)
-        entered: Any = await activities.get_file_list({**root, "left": first["left"][:1]}, engine)
+        first: Any = await get_file_list(root, engine)
+        entered: Any = await get_file_list({**root, "left": first["left"][:1]}, engine)
     (tmp_path / "root").unlink()
     (tmp_path / "root").symlink_to("other")
     [[plan, _, _]] = entered["plans"]
     planned = dict(runs.blobs)
     async with an_engine(backups, runs, tmp_path / "other", list_budget=1) as engine:
         with pytest.raises(FatalError, match="site' is outside the directories"):
-            await activities.copy_file_to_blob({"run": "run", "plan": plan, "task": 0}, engine)
+            await copy_file_to_blob({"run": "run", "plan": plan, "task": 0}, engine)
         with pytest.raises(FatalError, match="site' is outside the directories"):
-            await activities.get_file_list({**root, "left": first["left"][1:]}, engine)
+            await get_file_list({**root, "left": first["left"][1:]}, engine)
     assert not backups.blobs
     assert runs.blobs == planned
 
@@ -307,7 +308,7 @@ async def test_a_root_that_is_no_directory_is_said_with_its_path(
 ) -> None:
     (tmp_path / "file").touch()
     request: Any = {"run": "r", "request": {"rootDirectory": f"{tmp_path}/{name}"}, "left": []}
-    answer = await activities.run(activities.get_file_list, request, lambda: engine)
+    answer = await run_activity(get_file_list, request, lambda: engine)
     said = {"missing": "does not exist", "file": "is not a directory"}[name]
     assert answer == {"errors": [f"'{tmp_path}/{name}' {said}."]}
 
@@ -316,8 +317,8 @@ async def test_an_engine_that_cannot_connect_is_an_answer_to_an_orchestration() 
     def connect() -> Engine:
         raise FatalError("AzureWebJobsStorage is not configured.")
 
-    assert await activities.run(activities.get_file_list, {"run": "r"}, connect) == {
+    assert await run_activity(get_file_list, {"run": "r"}, connect) == {
         "errors": ["AzureWebJobsStorage is not configured."]
     }
     with pytest.raises(FatalError):
-        await activities.run(activities.get_file_list, os.sep, connect)
+        await run_activity(get_file_list, os.sep, connect)

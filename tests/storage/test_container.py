@@ -5,8 +5,8 @@ import uuid
 
 import pytest
 
+from sitebackup.blobs.container import Blob, Container, Properties
 from sitebackup.errors import FatalError, StorageUnavailableError
-from sitebackup.storage import Blob, Container, Properties
 
 
 def md5(data: bytes) -> bytes:

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import logging
 import os
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
@@ -11,15 +10,20 @@ import pytest
 from azure.storage.blob import BlobClient
 
 from localstack.azurite import Azurite
-from sitebackup import copy as copying
-from sitebackup.copy import SINGLE_PUT, SLACK, Copier
+from sitebackup.activities import copier as copying
+from sitebackup.activities.copier import SINGLE_PUT, SLACK, Copier
+from sitebackup.blobs.account import Storage
+from sitebackup.blobs.blocks import BLOCK
+from sitebackup.blobs.container import Container, Properties
+from sitebackup.concurrently import all_of
+from sitebackup.engine.engine import Engine
+from sitebackup.engine.limits import ByteBudget
+from sitebackup.engine.threads import Threads
 from sitebackup.errors import BlobRefusedError, SourceError, StorageUnavailableError, VanishedError
-from sitebackup.filetree import Item
-from sitebackup.limits import ByteBudget
-from sitebackup.source import BLOCK, Attributes, Place, read
-from sitebackup.storage import Container, Properties, Storage
-from sitebackup.tasks import all_of
-from sitebackup.threads import Threads
+from sitebackup.settings import Settings
+from sitebackup.tree.place import Place
+from sitebackup.tree.reading import Attributes, read
+from sitebackup.tree.walking import Item
 from tests.support.memory import MemoryContainer
 
 MEMORY = 4 * BLOCK
@@ -38,7 +42,13 @@ def copier(container: Container, readers: Threads) -> Copier:
 
 
 def copier_to(container: Container, readers: Threads, memory: int = MEMORY) -> Copier:
-    return Copier(container, asyncio.Semaphore(8), ByteBudget(memory), readers, logging.INFO)
+    return Copier(engine_of(container, readers, ByteBudget(memory)))
+
+
+def engine_of(container: Container, readers: Threads, memory: ByteBudget) -> Engine:
+    engine = Engine(Settings((), concurrency=8, list_budget=1), container, MemoryContainer())
+    engine.memory, engine.in_thread = memory, readers
+    return engine
 
 
 def noise(size: int) -> bytes:
@@ -230,12 +240,13 @@ async def test_memory_is_given_back_when_storage_fails(readers: Threads, tmp_pat
             await asyncio.sleep(0)
             raise StorageUnavailableError("down")
 
-    transfers, memory = asyncio.Semaphore(8), ByteBudget(MEMORY)
-    copier = Copier(Down(), transfers, memory, readers, logging.INFO)
+    memory = ByteBudget(MEMORY)
+    engine = engine_of(Down(), readers, memory)
+    copier = Copier(engine)
     path = tmp_path / "file"
     for size in (10, 20 * BLOCK):
         path.write_bytes(noise(size))
         with pytest.raises(StorageUnavailableError):
             await copy(copier, path, size)
     assert await asyncio.wait_for(memory.acquire(MEMORY), 1) == MEMORY
-    await asyncio.wait_for(all_of(transfers.acquire() for _ in range(8)), 1)
+    await asyncio.wait_for(all_of(engine.transfers.acquire() for _ in range(8)), 1)

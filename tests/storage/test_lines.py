@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sitebackup import lines
-from sitebackup.lines import LineWriter, merge, ndjson, read_lines
-from sitebackup.storage import Container, Properties
+from sitebackup.blobs.container import Container, Properties
+from sitebackup.records import lines
+from sitebackup.records.lines import LineWriter, merge, ndjson, read_lines
 from tests.support.memory import MemoryContainer
 
 

@@ -8,11 +8,18 @@ from typing import Any
 import jsonschema
 import pytest
 
-from sitebackup import activities, manifest, verify
-from sitebackup.engine import Engine
-from sitebackup.runs import Outcome
-from sitebackup.source import md5
-from sitebackup.storage import Blob, Properties
+from sitebackup.activities import comparing
+from sitebackup.activities.comparing import compare
+from sitebackup.activities.copying import copy_file_to_blob
+from sitebackup.activities.listing import get_file_list
+from sitebackup.activities.manifest import write_manifest
+from sitebackup.activities.running import run as run_activity
+from sitebackup.activities.verifying import verify_blobs, verify_manifest
+from sitebackup.blobs.container import Blob, Properties
+from sitebackup.digests import md5
+from sitebackup.engine.engine import Engine
+from sitebackup.records import manifest
+from sitebackup.records.outcomes import Outcome
 from tests.support.memory import MemoryContainer
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "manifest.schema.json").read_text())
@@ -21,11 +28,11 @@ SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "manifest.schema.json"
 async def back_up(engine: Engine, root: Path, run: str = "run") -> dict[str, Any]:
     """List, copy and write the manifest of `root`, as the orchestration does; return what the last says."""
     request: Any = {"run": run, "request": str(root), "left": []}
-    listed: dict[str, Any] = await activities.run(activities.get_file_list, request, lambda: engine)
+    listed: dict[str, Any] = await run_activity(get_file_list, request, lambda: engine)
     for plan, tasks, _ in listed["plans"]:
         for task in range(tasks):
-            await activities.copy_file_to_blob({"run": run, "plan": plan, "task": task}, engine)
-    return await activities.write_manifest(
+            await copy_file_to_blob({"run": run, "plan": plan, "task": task}, engine)
+    return await write_manifest(
         {
             "run": run,
             "request": str(root),
@@ -112,7 +119,7 @@ async def test_a_container_that_holds_what_was_saved_has_nothing_missing_or_chan
     await back_up(engine, tree)
     await backups.put(f"{tree}/old"[1:], b"from an earlier run", Properties())
     await backups.put(f"{tree}-other/file"[1:], b"of another tree", Properties())
-    found = await activities.verify_manifest({"run": "run"}, engine)
+    found = await verify_manifest({"run": "run"}, engine)
     assert (found["checked"], found["missing"], found["changed"], found["extra"]) == (603, 0, 0, 1)
     assert found["named"] == []
 
@@ -127,7 +134,7 @@ async def test_what_is_missing_or_changed_is_counted_and_named(
     backups.blobs[f"{prefix}d1/f1.txt"] = (data + b"!", properties)
     data, _ = backups.blobs[f"{prefix}d2/f2.txt"]
     backups.blobs[f"{prefix}d2/f2.txt"] = (data, Properties(bytes(16)))
-    found = await activities.verify_manifest({"run": "run"}, engine)
+    found = await verify_manifest({"run": "run"}, engine)
     assert (found["checked"], found["missing"], found["changed"]) == (603, 1, 2)
     assert sorted(found["named"]) == [
         f"{prefix}d0/f0.txt is missing",
@@ -142,20 +149,17 @@ async def test_only_reading_back_finds_content_that_changed_behind_its_propertie
     await back_up(engine, tree)
     name = f"{tree}/d4/f4.txt"[1:]
     backups.blobs[name] = (b"yyyy", backups.blobs[name][1])
-    found = await activities.verify_manifest({"run": "run"}, engine)
+    found = await verify_manifest({"run": "run"}, engine)
     assert (found["missing"], found["changed"]) == (0, 0)
     halves = [(0, found["size"] // 2), (found["size"] // 2, found["size"])]
-    deep = [
-        await activities.verify_blobs({"shares": [("run", begin, end - begin)]}, engine)
-        for begin, end in halves
-    ]
+    deep = [await verify_blobs({"shares": [("run", begin, end - begin)]}, engine) for begin, end in halves]
     assert [part["checked"] for part in deep] != [603, 0]
     assert sum(part["checked"] for part in deep) == 603
     assert [text for part in deep for text in part["named"]] == [f"{name} has another content"]
 
 
 async def test_a_run_without_a_manifest_is_said(engine: Engine) -> None:
-    answer = await activities.run(activities.verify_manifest, {"run": "nothing"}, lambda: engine)
+    answer = await run_activity(verify_manifest, {"run": "nothing"}, lambda: engine)
     assert answer == {"errors": ["There is no manifest of a run 'nothing'."]}
 
 
@@ -164,7 +168,7 @@ async def test_a_run_without_a_manifest_is_said(engine: Engine) -> None:
 async def test_the_order_of_a_listing_changes_nothing_in_the_findings(
     monkeypatch: pytest.MonkeyPatch, backwards: bool, waiting: int
 ) -> None:
-    monkeypatch.setattr(verify, "_WAITING", waiting)
+    monkeypatch.setattr(comparing, "_WAITING", waiting)
 
     class Listed(MemoryContainer):
         async def list(self, prefix: str) -> AsyncIterator[Blob]:
@@ -180,5 +184,5 @@ async def test_the_order_of_a_listing_changes_nothing_in_the_findings(
         for number in range(10, 110):
             yield Outcome("p", "copied", kind="file", blob=f"{number:03d}", md5=md5(b"").hex())
 
-    found = await verify.compare(entries(), container, "")
+    found = await compare(entries(), container, "")
     assert (found.checked, found.missing, found.changed, found.extra) == (100, 10, 0, 10)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from sitebackup.engine import Engine
-from sitebackup.restore import restore
-from sitebackup.runs import Outcome
-from sitebackup.source import md5
-from sitebackup.storage import Properties
+from sitebackup.activities.restoring import restore
+from sitebackup.blobs.container import Properties
+from sitebackup.digests import md5
+from sitebackup.engine.engine import Engine
+from sitebackup.records.outcomes import Outcome
 from tests.support.memory import MemoryContainer
 
 

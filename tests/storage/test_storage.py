@@ -10,8 +10,9 @@ import pytest
 from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
 
 from localstack.azurite import Azurite
+from sitebackup.blobs.account import connect
+from sitebackup.blobs.container import Properties
 from sitebackup.errors import FatalError, StorageUnavailableError
-from sitebackup.storage import Properties, connect
 from tests.e2e.support.proxy import Trouble, always, at_first, storage_proxy
 
 SECRET = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldC0="  # noqa: S105 - the point is that it never shows

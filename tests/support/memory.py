@@ -3,8 +3,8 @@
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 
+from sitebackup.blobs.container import Blob, Properties
 from sitebackup.errors import BlobMissingError, StorageUnavailableError
-from sitebackup.storage import Blob, Properties
 
 
 class MemoryContainer:

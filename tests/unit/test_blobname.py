@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sitebackup import blobname
+from sitebackup.blobs import blobname
 from sitebackup.errors import BlobRefusedError
 
 segments = st.binary(min_size=1, max_size=20).filter(

@@ -9,7 +9,7 @@ import pytest
 
 from localstack.settings import PROJECT
 from sitebackup import names
-from sitebackup.process import ProcessEngine
+from sitebackup.engine.process import ProcessEngine
 from sitebackup.settings import SettingError, Settings
 from tests.support.bicep import (
     INFRA,

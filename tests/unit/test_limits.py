@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from sitebackup.limits import ByteBudget
+from sitebackup.engine.limits import ByteBudget
 
 
 async def test_no_more_bytes_are_held_than_there_are() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sitebackup import names
-from sitebackup.orchestrators import MOST_WAITS, WAITS
+from sitebackup.orchestrations.backup import MOST_WAITS, WAITS
 from sitebackup.registry import ORCHESTRATORS
 from tests.support.hub import Activity, Hub, Instance
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sitebackup.shares import Share, deal, join, split
+from sitebackup.orchestrations.shares import Share, deal, join, split
 
 
 @given(st.lists(st.integers()), st.integers(1, 40))

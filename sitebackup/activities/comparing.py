@@ -7,59 +7,14 @@ few entries in memory: whichever side is behind is read on, and what finds no pa
 Deep: every blob is read back and hashed.
 """
 
-import functools
-import hashlib
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import AsyncIterator
 
-from sitebackup.engine import Engine
-from sitebackup.errors import BlobMissingError, BlobRefusedError
-from sitebackup.runs import Outcome
-from sitebackup.storage import Blob, Container
-from sitebackup.tally import NAMED
+from sitebackup.blobs.container import Blob, Container
+from sitebackup.records.findings import Findings
+from sitebackup.records.outcomes import Outcome
 
 _WAITING = 50_000
 """Entries, and blobs, that may wait for a partner: some 20 MB each."""
-
-_READ = 4 * 1024 * 1024
-"""Bytes of a blob that are read at once."""
-
-
-@dataclass(slots=True)
-class Findings:
-    """What a verification found: counts, and the first troubles in words. `extra` is no trouble."""
-
-    checked: int = 0
-    bytes: int = 0
-    missing: int = 0
-    changed: int = 0
-    extra: int = 0
-    named: list[str] = field(default_factory=list[str])
-
-    def missed(self, blob: str) -> None:
-        """Count a blob that is not there."""
-        self.missing += 1
-        self._name(f"{blob} is missing")
-
-    def differs(self, blob: str, how: str) -> None:
-        """Count a blob that is not what was saved."""
-        self.changed += 1
-        self._name(f"{blob} {how}")
-
-    def to_json(self) -> dict[str, Any]:
-        """Return a JSON object."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-    def add(self, answer: dict[str, Any]) -> None:
-        """Add the JSON object of other findings."""
-        for name in ("checked", "bytes", "missing", "changed", "extra"):
-            setattr(self, name, getattr(self, name) + answer.get(name, 0))
-        self.named = (self.named + answer.get("named", []))[:NAMED]
-
-    def _name(self, text: str) -> None:
-        if len(self.named) < NAMED:
-            self.named.append(text)
 
 
 class _Join:
@@ -133,47 +88,6 @@ async def compare(entries: AsyncIterator[Outcome], container: Container, prefix:
             blob = await anext(blobs, None)
     await join.end()
     return findings
-
-
-async def read_back(outcome: Outcome, engine: Engine, findings: Findings) -> None:
-    """Read one blob and compare its size and MD5 with what was saved."""
-    blob = outcome.blob or ""
-    findings.checked += 1
-    try:
-        size, same = await read_through(outcome, engine, lambda _: None)
-    except BlobMissingError:
-        findings.missed(blob)
-        return
-    except BlobRefusedError as error:  # archived, for one
-        findings.differs(blob, str(error))
-        return
-    findings.bytes += size
-    if not same:
-        findings.differs(blob, "has another content")
-
-
-async def read_through(outcome: Outcome, engine: Engine, take: Callable[[bytes], object]) -> tuple[int, bool]:
-    """Read a blob in pieces, each handed to `take` in a thread.
-
-    Returns how many bytes it has, and whether they are those that were saved. Reading ends soon after a blob
-    turns out to be longer. Raises `BlobMissingError` or `BlobRefusedError`.
-    """
-    digest, size = hashlib.md5(usedforsecurity=False), 0
-
-    def see(data: bytes) -> None:
-        digest.update(data)
-        take(data)
-
-    while size <= outcome.size:
-        piece = min(_READ, outcome.size - size + 1)  # one byte too many, to see that it is not there
-        async with engine.memory.hold(piece):
-            async with engine.transfers:
-                data = await engine.backups.get(outcome.blob or "", size, piece)
-            await engine.in_thread(functools.partial(see, data))
-        size += len(data)
-        if len(data) < piece:
-            break
-    return size, size == outcome.size and digest.hexdigest() == outcome.md5
 
 
 async def _next_copied(entries: AsyncIterator[Outcome]) -> Outcome | None:

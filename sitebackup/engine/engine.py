@@ -2,12 +2,11 @@
 
 import asyncio
 
-from sitebackup.copy import Copier
-from sitebackup.limits import ByteBudget
-from sitebackup.runs import RunStore
+from sitebackup.blobs.container import Container
+from sitebackup.engine.limits import ByteBudget
+from sitebackup.engine.threads import Threads
+from sitebackup.records.runs import RunStore
 from sitebackup.settings import Settings
-from sitebackup.storage import Container
-from sitebackup.threads import Threads
 
 MEMORY = 64 * 1024 * 1024
 """Bytes of file content in memory at once."""
@@ -27,7 +26,6 @@ class Engine:
         self.transfers = asyncio.Semaphore(settings.concurrency)
         self.memory = ByteBudget(MEMORY)
         self.in_thread = Threads(settings.concurrency)
-        self.copier = Copier(backups, self.transfers, self.memory, self.in_thread, settings.path_level)
 
     def close(self) -> None:
         """End the threads."""

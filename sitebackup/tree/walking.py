@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sitebackup.errors import has_vanished, process_trouble
-from sitebackup.inside import lies_within
-from sitebackup.selection import Selection
+from sitebackup.tree.inside import lies_within
+from sitebackup.tree.selecting import Selection
 
 type Kind = Literal["file", "link", "directory"]
 

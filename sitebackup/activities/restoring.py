@@ -12,13 +12,13 @@ import os
 from collections.abc import Callable
 from datetime import datetime
 
-from sitebackup import manifest
-from sitebackup.engine import Engine
+from sitebackup.activities.reading_back import read_through
+from sitebackup.concurrently import task_group
+from sitebackup.engine.engine import Engine
 from sitebackup.errors import BlobMissingError, FatalError, SourceError
-from sitebackup.manifest import Summary
-from sitebackup.runs import Outcome
-from sitebackup.tasks import task_group
-from sitebackup.verify import read_through
+from sitebackup.records import manifest
+from sitebackup.records.manifest import Summary
+from sitebackup.records.outcomes import Outcome
 
 
 async def restore(run: str, directory: str, engine: Engine) -> Summary:

@@ -7,7 +7,7 @@ many small files. While the tree is small it holds one, which is the tutorial's 
 
 from collections.abc import Iterable, Iterator
 
-from sitebackup.filetree import Item
+from sitebackup.tree.walking import Item
 
 SMALL_TREE = 256
 """Up to so many files, each is a copy task of its own."""

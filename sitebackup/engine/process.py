@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from sitebackup import names
-from sitebackup.engine import Engine
+from sitebackup.blobs.account import RETRIES, Storage, connect
+from sitebackup.engine.engine import Engine
 from sitebackup.settings import Settings
-from sitebackup.storage import RETRIES, Storage, connect
 
 
 class ProcessEngine:

@@ -16,49 +16,22 @@ import json
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from async_lru import alru_cache
 
-from sitebackup import blobname
-from sitebackup.filetree import Item
-from sitebackup.lines import LineWriter, ndjson
-from sitebackup.source import Place, md5
-from sitebackup.storage import Container, Properties
+from sitebackup.blobs import blobname
+from sitebackup.blobs.container import Container, Properties
+from sitebackup.digests import md5
+from sitebackup.records.lines import LineWriter, ndjson
+from sitebackup.records.outcomes import Outcome
+from sitebackup.tree.place import Place
+from sitebackup.tree.walking import Item
 
 _HEAD = 256 * 1024
 """Bytes of a plan that are read, and kept, at once: all of a small plan, the index of a large one."""
 
 LISTING = "listing"
 """In place of a task's number: the outcomes that the listing itself found."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How it went with one entry: `outcome` is copied, skipped, vanished or failed.
-
-    `path` is relative to the root; `reason` says why it was not copied. What was copied has `kind`, the
-    `blob`'s name, its content's `size` in bytes and `md5` in hexadecimal, its `etag`, and the entry's `mtime`
-    (RFC 3339), `mode` (octal), `uid` and `gid`.
-    """
-
-    path: str
-    outcome: str
-    reason: str | None = None
-    kind: str | None = None
-    size: int = 0
-    mtime: str | None = None
-    mode: str | None = None
-    uid: int | None = None
-    gid: int | None = None
-    blob: str | None = None
-    md5: str | None = None
-    etag: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what there is of it."""
-        values = ((name, getattr(self, name)) for name in self.__slots__)
-        return {name: value for name, value in values if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

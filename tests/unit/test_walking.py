@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from localstack.settings import PROJECT
-from sitebackup.filetree import Entry, Item, Left, Odd, walk
-from sitebackup.selection import Selection, patterns
+from sitebackup.tree.selecting import Selection, patterns
+from sitebackup.tree.walking import Entry, Item, Left, Odd, walk
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_a_directory_that_has_become_something_else_has_failed_and_not_vanished(
 def test_trouble_of_the_process_is_raised_and_names_nothing(tmp_path: Path) -> None:
     (tmp_path / "secret").mkdir()
     code = (
-        "import resource; from sitebackup.filetree import walk;"
+        "import resource; from sitebackup.tree.walking import walk;"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3));"
         f"list(walk({str(tmp_path)!r}, ['secret']))"
     )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sitebackup.tasks import all_of
+from sitebackup.concurrently import all_of
 
 
 async def test_the_first_failure_is_raised_as_it_was_with_its_cause() -> None:

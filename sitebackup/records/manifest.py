@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sitebackup.errors import FatalError
-from sitebackup.lines import LineWriter, merge, ndjson, read_lines
-from sitebackup.runs import LISTING, Outcome, RunStore, folder, manifest_name, outcomes_name
+from sitebackup.records.lines import LineWriter, merge, ndjson, read_lines
+from sitebackup.records.outcomes import Outcome
+from sitebackup.records.runs import LISTING, RunStore, folder, manifest_name, outcomes_name
 from sitebackup.tally import NAMED, Tally
 
 FORMAT = 1

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from sitebackup.source import md5
-from sitebackup.storage import Container, Properties
-from sitebackup.tasks import all_of
+from sitebackup.blobs.container import Container, Properties
+from sitebackup.concurrently import all_of
+from sitebackup.digests import md5
 
 _STAGE_AT = 4 * 1024 * 1024
 """Bytes that are collected before they are uploaded as a block."""

@@ -24,10 +24,10 @@ from durabletask.task import OrchestrationContext, RetryPolicy, Task, when_all, 
 
 from sitebackup import names
 from sitebackup.errors import BackupFailedError
-from sitebackup.shares import Part, Share, deal, join, split
-from sitebackup.status import Status
+from sitebackup.orchestrations.shares import Part, Share, deal, join, split
+from sitebackup.orchestrations.status import Status
+from sitebackup.records.findings import Findings
 from sitebackup.tally import Tally
-from sitebackup.verify import Findings
 
 FAN_OUT = 48
 """Copy tasks, or shares of them, that one instance waits for: 4 events each, and 8 more if it is retried."""

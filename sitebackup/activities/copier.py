@@ -20,15 +20,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from sitebackup import blobname, source
+from sitebackup.blobs import blobname
+from sitebackup.blobs.blocks import block_size
+from sitebackup.blobs.container import Properties
+from sitebackup.concurrently import all_of, task_group
+from sitebackup.digests import md5
+from sitebackup.engine.engine import Engine
 from sitebackup.errors import SourceError, printable
-from sitebackup.filetree import Item
-from sitebackup.limits import ByteBudget
 from sitebackup.names import BACKUPS_CONTAINER
-from sitebackup.source import Attributes, Content, Place, Stream
-from sitebackup.storage import Container, Properties
-from sitebackup.tasks import all_of, task_group
-from sitebackup.threads import InThread
+from sitebackup.tree import reading
+from sitebackup.tree.place import Place
+from sitebackup.tree.reading import Attributes, Content, Stream
+from sitebackup.tree.walking import Item
 
 _log = logging.getLogger(__name__)
 
@@ -57,25 +60,14 @@ class Copied:
 
 
 class Copier:
-    """Copies to a container.
+    """Copies to the container of backups, within the limits of the process."""
 
-    `transfers` bounds the uploads in flight and `memory` the bytes of their content, read or not yet read.
-    `in_thread` runs what waits for a disk. Lines that name a file are logged at `path_level`.
-    """
-
-    def __init__(
-        self,
-        container: Container,
-        transfers: asyncio.Semaphore,
-        memory: ByteBudget,
-        in_thread: InThread,
-        path_level: int,
-    ) -> None:
-        self._container = container
-        self._transfers = transfers
-        self._memory = memory
-        self._in_thread = in_thread
-        self._path_level = path_level
+    def __init__(self, engine: Engine) -> None:
+        self._container = engine.backups
+        self._transfers = engine.transfers
+        self._memory = engine.memory
+        self._in_thread = engine.in_thread
+        self._path_level = engine.settings.path_level
 
     async def copy(self, place: Place, items: Sequence[Item]) -> list[Copied | SourceError]:
         """Copy `items` of the tree at `place`, and return what was saved of each, or why nothing was.
@@ -90,7 +82,7 @@ class Copier:
     async def _again(self, place: Place, item: Item) -> Copied | SourceError:
         """Copy an item that has changed while it was read, until it has not."""
         for _ in range(1, MAX_READS):
-            size = await self._in_thread(lambda: _tried(lambda: source.size_of(place.path(item.path))))
+            size = await self._in_thread(lambda: _tried(lambda: reading.size_of(place.path(item.path))))
             if isinstance(size, SourceError):
                 return size
             (done,) = await self._attempt(place, [replace(item, size=size)])
@@ -146,14 +138,15 @@ class Copier:
 
     async def _stage_blocks(self, blob: str, stream: Stream) -> list[str]:
         attempt = uuid.uuid4().hex
-        block_ids = [f"{attempt}-{index:05d}" for index in range(stream.blocks)]
+        size = block_size(stream.expected)
+        block_ids = [f"{attempt}-{index:05d}" for index in range(-(-stream.expected // size))]
         in_flight = asyncio.Semaphore(BLOCKS_AT_ONCE)
         async with task_group() as group:
-            for index, block_id in enumerate(block_ids):
+            for block_id in block_ids:
                 await in_flight.acquire()
-                held = await self._memory.acquire(stream.block_size)
+                held = await self._memory.acquire(size)
                 try:
-                    data = await self._in_thread(partial(stream.read_block, index))
+                    data = await self._in_thread(partial(stream.read_next, size))
                 except BaseException:
                     self._memory.release(held)
                     raise
@@ -167,7 +160,7 @@ class Copier:
     async def _stage(self, blob: str, block_id: str, data: bytes) -> None:
         # While the next block is read, and not by one of the threads that read: each keeps some of the memory
         # that it once took, so the fewer of them a large file wakes, the better.
-        digest = await asyncio.to_thread(source.md5, data)
+        digest = await asyncio.to_thread(md5, data)
         async with self._transfers:
             await self._container.stage(blob, block_id, data, digest)
 
@@ -184,8 +177,8 @@ def _tried[T](function: Callable[[], T]) -> T | SourceError:
 
 
 def _read(place: Place, item: Item, most: int) -> Content | SourceError | None:
-    return _tried(lambda: source.read(place, item, most))
+    return _tried(lambda: reading.read(place, item, most))
 
 
 def _properties(blob: str, digest: bytes, attributes: Attributes, marks: Mapping[str, str]) -> Properties:
-    return Properties(digest, source.content_type(blob), {**attributes.to_metadata(), **marks})
+    return Properties(digest, reading.content_type(blob), {**attributes.to_metadata(), **marks})

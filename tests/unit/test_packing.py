@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sitebackup.filetree import Item
-from sitebackup.plan import MAX_BYTES, MAX_FILES, grain, pack
+from sitebackup.records.packing import MAX_BYTES, MAX_FILES, grain, pack
+from sitebackup.tree.walking import Item
 
 sizes = st.lists(st.integers(0, 100) | st.integers(0, 2 * MAX_BYTES), max_size=200)
 

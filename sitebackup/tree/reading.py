@@ -16,36 +16,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from sitebackup.digests import md5
 from sitebackup.errors import SourceError, VanishedError, has_vanished, process_trouble
-from sitebackup.filetree import Item, describe
-from sitebackup.inside import lies_within
-
-BLOCK = 8 * 1024 * 1024
-"""Bytes in a block of a large file."""
-
-MAX_BLOCKS = 50_000
-"""Blocks in a blob, at most (https://learn.microsoft.com/rest/api/storageservices/put-block)."""
+from sitebackup.tree.inside import lies_within
+from sitebackup.tree.place import Place
+from sitebackup.tree.walking import Item, describe
 
 _LED_OUT = "a link on its way leads out of the tree now"
 
 # The tables of the machine would give the same file another type on another machine.
 _TYPES = mimetypes.MimeTypes()
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a tree is: `root` as the caller gave it, which names the blobs, and its `real` path."""
-
-    root: str
-    real: str
-
-    def name(self, path: str) -> str:
-        """Return the absolute path that names the blob of `path`, relative to the root."""
-        return os.path.join(self.root, path)
-
-    def path(self, path: str) -> str:
-        """Return the absolute path at which to open `path`, relative to the root."""
-        return os.path.join(self.real, path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +64,6 @@ class Content:
     md5: bytes
     attributes: Attributes
     marks: Mapping[str, str] = field(default_factory=dict[str, str])
-
-
-def md5(data: bytes) -> bytes:
-    """Return the MD5 digest of `data`."""
-    return hashlib.md5(data, usedforsecurity=False).digest()
 
 
 def content_type(name: str) -> str:
@@ -171,13 +146,16 @@ class Stream:
         self._digest = hashlib.md5(usedforsecurity=False)
         self.size = 0
         self.attributes = Attributes.of(self._before)
-        self.block_size = max(BLOCK, -(-self._before.st_size // MAX_BLOCKS))
-        self.blocks = -(-self._before.st_size // self.block_size)
 
-    def read_block(self, index: int) -> bytes:
-        """Return the block at `index`; blocks are read in order."""
+    @property
+    def expected(self) -> int:
+        """Bytes that the file had when it was opened."""
+        return self._before.st_size
+
+    def read_next(self, size: int) -> bytes:
+        """Return the next `size` bytes, fewer where the file ends."""
         with _reasons():
-            data = _read(self._descriptor, self.block_size, index * self.block_size)
+            data = _read(self._descriptor, size, self.size)
         self._digest.update(data)
         self.size += len(data)
         return data

@@ -1,0 +1,54 @@
+"""Reading blobs back and comparing them with what was saved."""
+
+import functools
+import hashlib
+from collections.abc import Callable
+
+from sitebackup.engine.engine import Engine
+from sitebackup.errors import BlobMissingError, BlobRefusedError
+from sitebackup.records.findings import Findings
+from sitebackup.records.outcomes import Outcome
+
+_READ = 4 * 1024 * 1024
+"""Bytes of a blob that are read at once."""
+
+
+async def read_back(outcome: Outcome, engine: Engine, findings: Findings) -> None:
+    """Read one blob and compare its size and MD5 with what was saved."""
+    blob = outcome.blob or ""
+    findings.checked += 1
+    try:
+        size, same = await read_through(outcome, engine, lambda _: None)
+    except BlobMissingError:
+        findings.missed(blob)
+        return
+    except BlobRefusedError as error:  # archived, for one
+        findings.differs(blob, str(error))
+        return
+    findings.bytes += size
+    if not same:
+        findings.differs(blob, "has another content")
+
+
+async def read_through(outcome: Outcome, engine: Engine, take: Callable[[bytes], object]) -> tuple[int, bool]:
+    """Read a blob in pieces, each handed to `take` in a thread.
+
+    Returns how many bytes it has, and whether they are those that were saved. Reading ends soon after a blob
+    turns out to be longer. Raises `BlobMissingError` or `BlobRefusedError`.
+    """
+    digest, size = hashlib.md5(usedforsecurity=False), 0
+
+    def see(data: bytes) -> None:
+        digest.update(data)
+        take(data)
+
+    while size <= outcome.size:
+        piece = min(_READ, outcome.size - size + 1)  # one byte too many, to see that it is not there
+        async with engine.memory.hold(piece):
+            async with engine.transfers:
+                data = await engine.backups.get(outcome.blob or "", size, piece)
+            await engine.in_thread(functools.partial(see, data))
+        size += len(data)
+        if len(data) < piece:
+            break
+    return size, size == outcome.size and digest.hexdigest() == outcome.md5

@@ -1,0 +1,74 @@
+"""Service codes -> the app's own errors."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import cast
+
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+
+from sitebackup.errors import BlobMissingError, BlobRefusedError, FatalError, StorageUnavailableError
+
+
+def _header(error: HttpResponseError, name: str) -> str | None:
+    return cast("Mapping[str, str]", getattr(error.response, "headers", {})).get(name)
+
+
+def service_code(error: HttpResponseError) -> str:
+    return _header(error, "x-ms-error-code") or str(error.status_code or type(error).__name__)
+
+
+_REFUSES_THE_BLOB = {
+    "BlobArchived",
+    "BlobBeingRehydrated",
+    "BlobImmutableDueToPolicy",
+    "BlobUsesCustomerSpecifiedEncryption",
+    "BlockCountExceedsLimit",
+    "InvalidBlobType",
+    "InvalidResourceName",
+    "InvalidUri",
+    "LeaseIdMissing",
+    "OutOfRangeInput",
+    "PendingCopyOperation",
+    "RequestBodyTooLarge",
+    "SnapshotsPresent",
+}
+_MAY_PASS = {
+    "AccountBeingCreated",
+    "ContainerBeingDeleted",
+    "InvalidBlobOrBlock",  # another attempt's commit threw away this attempt's blocks
+    "InvalidBlockList",
+    "Md5Mismatch",  # the request was damaged on its way
+    "OperationTimedOut",
+    "RequestBodyIncomplete",
+    "ServerBusy",
+    "SystemInUse",
+}
+_TRANSIENT_STATUS = {408, 429, 500, 502, 503, 504}
+
+
+@asynccontextmanager
+async def translated() -> AsyncGenerator[None]:
+    """Turn the client's errors into the app's own."""
+    try:
+        yield
+    except HttpResponseError as error:
+        # Of the token's source: there is no identity, or it is not to be reached.
+        if isinstance(error, ClientAuthenticationError) and error.response is None:
+            raise StorageUnavailableError("No token could be obtained for the app's identity.") from error
+        raise _translate(error) from error
+    except (AzureError, TimeoutError) as error:  # no answer at all: refused, reset, timed out, unknown host
+        raise StorageUnavailableError(f"Storage does not answer ({type(error).__name__}).") from error
+
+
+def _translate(error: HttpResponseError) -> Exception:
+    code = service_code(error)
+    text = f"{code}, request {_header(error, 'x-ms-request-id') or 'unknown'}"
+    if code == "BlobNotFound":
+        return BlobMissingError(f"A blob is missing ({text}).")
+    if code in _REFUSES_THE_BLOB:
+        return BlobRefusedError(f"storage refuses the blob ({text})")
+    if code in _MAY_PASS or error.status_code in _TRANSIENT_STATUS:
+        return StorageUnavailableError(f"Storage cannot serve the request now ({text}).")
+    if error.status_code in (401, 403):
+        return FatalError(f"Storage refuses the app's credentials ({text}).")
+    return FatalError(f"Storage refuses the request ({text}).")

@@ -1,0 +1,1 @@
+"""Which activity runs when: pure generators over counts and references."""

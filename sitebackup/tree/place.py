@@ -1,0 +1,20 @@
+"""Where a tree is."""
+
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a tree is: `root` as the caller gave it, which names the blobs, and its `real` path."""
+
+    root: str
+    real: str
+
+    def name(self, path: str) -> str:
+        """Return the absolute path that names the blob of `path`, relative to the root."""
+        return os.path.join(self.root, path)
+
+    def path(self, path: str) -> str:
+        """Return the absolute path at which to open `path`, relative to the root."""
+        return os.path.join(self.real, path)

@@ -9,13 +9,13 @@ import json
 import os
 import sys
 import uuid
-from typing import Any
 
 from localstack.settings import PROJECT
 from sitebackup.activities.listing import get_file_list
 from sitebackup.engine.process import ProcessEngine
-from sitebackup.orchestrations.backup import LISTINGS_AT_ONCE
-from sitebackup.orchestrations.shares import deal
+from sitebackup.messages import Listed, ListRequest
+from sitebackup.orchestrations.listing import LISTINGS_AT_ONCE
+from sitebackup.ranges import Portion, deal
 from sitebackup.settings import Settings
 
 
@@ -25,18 +25,16 @@ async def list_tree(tree: str) -> int:
     in_flight = asyncio.Semaphore(_activities_at_once())
     run = uuid.uuid4().hex
 
-    async def call(left: list[Any]) -> dict[str, Any]:
+    async def call(portions: tuple[Portion, ...]) -> Listed:
         async with in_flight:
-            found = await get_file_list({"run": run, "request": tree, "left": left}, engine())
-            assert isinstance(found, dict)  # noqa: S101 - the answer to a bare path is a list
-            return found
+            return Listed.from_json(await get_file_list(ListRequest(run, tree, portions).to_json(), engine()))
 
     files = 0
-    hands: list[list[Any]] = [[]]
+    hands: list[tuple[Portion, ...]] = [()]
     while hands:
         answers = await asyncio.gather(*map(call, hands))
-        files += sum(answer.get("files", 0) for answer in answers)
-        hands = deal([part for answer in answers for part in answer["left"]], LISTINGS_AT_ONCE)
+        files += sum(answer.tally.files for answer in answers)
+        hands = deal([portion for answer in answers for portion in answer.portions], LISTINGS_AT_ONCE)
     await engine.close()
     return files
 

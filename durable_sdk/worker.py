@@ -5,10 +5,13 @@ one event loop. Each call waits in its thread for its coroutine on that loop.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
+from durabletask.client import TaskHubGrpcClient
 from durabletask.task import ActivityContext, OrchestrationContext
 from durabletask.worker import ConcurrencyOptions, TaskHubGrpcWorker
 
@@ -17,6 +20,7 @@ from durable_sdk.loop import event_loop_thread
 from sitebackup.activities.running import Body
 from sitebackup.activities.running import run as run_activity
 from sitebackup.engine.process import ProcessEngine
+from sitebackup.engine.watch import Ask, is_over
 from sitebackup.registry import ACTIVITIES, ORCHESTRATORS
 from sitebackup.settings import Settings
 
@@ -33,7 +37,8 @@ def running_worker(hub: TaskHub, environment: Mapping[str, str]) -> Generator[No
 
     Raises `SettingError` for a bad setting.
     """
-    engine = ProcessEngine(Settings.from_environment(environment), environment)
+    # Nothing ends an activity that takes long here, as a Functions host does.
+    engine = ProcessEngine(Settings.from_environment(environment), environment, activity_seconds=math.inf)
     concurrency = ConcurrencyOptions(
         maximum_concurrent_activity_work_items=MAX_ACTIVITIES,
         maximum_concurrent_orchestration_work_items=MAX_ORCHESTRATIONS,
@@ -41,20 +46,26 @@ def running_worker(hub: TaskHub, environment: Mapping[str, str]) -> Generator[No
     )
     with event_loop_thread("activities") as loop:
         try:
-            with hub.worker(concurrency_options=concurrency) as worker:
-                _register(worker, engine, loop)
+            with hub.client() as client, hub.worker(concurrency_options=concurrency) as worker:
+                _register(worker, engine, partial(_is_over, client), loop)
                 worker.start()
                 yield
         finally:
             asyncio.run_coroutine_threadsafe(engine.close(), loop).result(_CLOSE_SECONDS)
 
 
-def _register(worker: TaskHubGrpcWorker, engine: ProcessEngine, loop: asyncio.AbstractEventLoop) -> None:
+async def _is_over(client: TaskHubGrpcClient, run: str) -> bool:
+    return is_over(await asyncio.to_thread(client.get_orchestration_state, run, fetch_payloads=False))
+
+
+def _register(
+    worker: TaskHubGrpcWorker, engine: ProcessEngine, ask: Ask, loop: asyncio.AbstractEventLoop
+) -> None:
     """Register what `sitebackup` defines. The SDK takes a function's own name for its registered name."""
     for name, orchestrator in ORCHESTRATORS.items():
         worker.add_orchestrator(_named(name, _orchestration(orchestrator)))
     for name, body in ACTIVITIES.items():
-        worker.add_activity(_named(name, _activity(body, engine, loop)))
+        worker.add_activity(_named(name, _activity(body, engine, ask, loop)))
 
 
 def _orchestration(orchestrator: Callable[[OrchestrationContext, Any], Any]) -> Callable[..., Any]:
@@ -64,9 +75,11 @@ def _orchestration(orchestrator: Callable[[OrchestrationContext, Any], Any]) -> 
     return orchestration
 
 
-def _activity(body: Body, engine: ProcessEngine, loop: asyncio.AbstractEventLoop) -> Callable[..., Any]:
+def _activity(
+    body: Body, engine: ProcessEngine, ask: Ask, loop: asyncio.AbstractEventLoop
+) -> Callable[..., Any]:
     def activity(_: ActivityContext, request: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(run_activity(body, request, engine), loop).result()
+        return asyncio.run_coroutine_threadsafe(run_activity(body, request, engine, ask), loop).result()
 
     return activity
 

@@ -54,8 +54,24 @@ class BlobRefusedError(SourceError):
     """Storage refuses this one blob, whatever its content (its name, a lease, an immutability policy)."""
 
 
-class StorageUnavailableError(BackupError):
+class UnavailableError(BackupError):
+    """A trouble that may pass: what it left undone is done again later."""
+
+
+class SourceUnavailableError(UnavailableError):
+    """The disk or share does not answer now."""
+
+
+class StorageUnavailableError(UnavailableError):
     """Storage did not answer, or asked to come back later, for longer than the client retries."""
+
+
+class ConditionNotMetError(BackupError):
+    """A write was not carried out: its blob is there, or is not the one that its condition names any more."""
+
+
+class SourceConditionNotMetError(BackupError):
+    """A copy was not carried out: the blob to copy is not the one that its condition names any more."""
 
 
 class FatalError(BackupError):

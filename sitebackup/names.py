@@ -2,7 +2,7 @@
 
 BACKUP_SITE_CONTENT = "E2_BackupSiteContent"
 LIST_TREE = "E2_ListTree"
-COPY_TASKS = "E2_CopyTasks"
+COPY_BATCHES = "E2_CopyBatches"
 VERIFY_BACKUP = "E2_VerifyBackup"
 VERIFY_CONTENTS = "E2_VerifyContents"
 

@@ -9,14 +9,14 @@ from sitebackup.activities.listing import get_file_list
 from sitebackup.activities.manifest import write_manifest
 from sitebackup.activities.running import Body
 from sitebackup.activities.verifying import verify_blobs, verify_manifest
-from sitebackup.orchestrations import backup
+from sitebackup.orchestrations import backup, copying, listing, verification
 
 ORCHESTRATORS: Mapping[str, Any] = {
     names.BACKUP_SITE_CONTENT: backup.backup_site_content,
-    names.LIST_TREE: backup.list_tree,
-    names.COPY_TASKS: backup.copy_tasks,
-    names.VERIFY_BACKUP: backup.verify_backup,
-    names.VERIFY_CONTENTS: backup.verify_contents,
+    names.LIST_TREE: listing.list_tree,
+    names.COPY_BATCHES: copying.copy_batches,
+    names.VERIFY_BACKUP: verification.verify_backup,
+    names.VERIFY_CONTENTS: verification.verify_contents,
 }
 """Generator functions `(ctx, input)`, native to `durabletask`."""
 

@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from sitebackup import names
+from sitebackup.messages import Input
 from sitebackup.settings import APP_DIRECTORY, Settings
 from sitebackup.tree.selecting import Selection, patterns
 
 MAX_BODY = 64 * 1024
 """Bytes in a request's body."""
-
-type Input = str | dict[str, Any] | None
-"""An orchestration's input, in the form that its caller chose."""
 
 
 class RequestError(Exception):
@@ -42,7 +40,7 @@ class BackupRequest:
 
     `root`: absolute and normalized, without the blanks around it, which the tutorial drops too. `include`,
     `exclude`: patterns as in .gitignore. `one_file_system`: do not enter mount points below the root.
-    `allow_partial`: failed files do not fail the run.
+    `allow_partial`: failed files do not fail the run. `allow_empty`: nor does a root with nothing to save.
     """
 
     root: str
@@ -50,6 +48,7 @@ class BackupRequest:
     exclude: tuple[str, ...] = ()
     one_file_system: bool = False
     allow_partial: bool = False
+    allow_empty: bool = False
 
     @classmethod
     def parse(cls, value: Input) -> "BackupRequest":
@@ -63,6 +62,7 @@ class BackupRequest:
             exclude=tuple(options.get("exclude", ())),
             one_file_system=options.get("oneFileSystem", False),
             allow_partial=options.get("allowPartial", False),
+            allow_empty=options.get("allowEmpty", False),
         )
         request.selection(None)
         return request
@@ -84,6 +84,7 @@ class BackupRequest:
             "exclude": list(self.exclude),
             "oneFileSystem": self.one_file_system,
             "allowPartial": self.allow_partial,
+            "allowEmpty": self.allow_empty,
         }
 
 
@@ -157,6 +158,7 @@ _BACKUP_OPTIONS: Mapping[str, _Check] = {
     "exclude": _STRINGS,
     "oneFileSystem": _BOOLEAN,
     "allowPartial": _BOOLEAN,
+    "allowEmpty": _BOOLEAN,
 }
 _VERIFY_OPTIONS: Mapping[str, _Check] = {"instanceId": _STRING, "deep": _BOOLEAN}
 

@@ -1,18 +1,17 @@
-"""Counts, the only thing besides references that travels through an orchestration's history."""
+"""Counts: besides references, the only thing that travels through an orchestration's history."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+
+import msgspec
 
 NAMED = 10
 """Troubles that a message names; beyond that it counts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a part of a run found or did; the sum of parts is the run's.
 
-    `bytes` counts the files in `files` alone. `errors` are troubles that were no single file's.
+    `bytes` counts the files in `files` alone.
     """
 
     files: int = 0
@@ -22,7 +21,6 @@ class Tally:
     failed: int = 0
     vanished: int = 0
     skipped: int = 0
-    errors: tuple[str, ...] = ()
 
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(
@@ -33,7 +31,6 @@ class Tally:
             failed=self.failed + other.failed,
             vanished=self.vanished + other.vanished,
             skipped=self.skipped + other.skipped,
-            errors=(self.errors + other.errors)[:NAMED],
         )
 
     @classmethod
@@ -41,15 +38,11 @@ class Tally:
         """Return the sum of `parts`."""
         return sum(parts, cls())
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, int]:
         """Return a JSON object; counts of zero are left out, since most are."""
-        return {key: value for key, value in (asdict(self) | {"errors": list(self.errors)}).items() if value}
+        return msgspec.to_builtins(self)
 
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Self:
-        """Read a tally out of a JSON object, which may have other keys too."""
-        known: dict[str, Any] = {
-            field.name: value[field.name] for field in fields(cls) if field.name in value
-        }
-        known["errors"] = tuple(known.get("errors", ()))
-        return cls(**known)
+    @property
+    def entries(self) -> int:
+        """Entries that were to be saved."""
+        return self.files + self.links + self.directories + self.failed

@@ -1,24 +1,18 @@
-"""What several activities check or leave out."""
+"""What activities check before they touch a tree."""
 
 import os
-from collections.abc import Sequence
-from typing import Any
 
 from sitebackup.engine.engine import Engine
 from sitebackup.errors import FatalError
-from sitebackup.records.outcomes import Outcome
-from sitebackup.request import BackupRequest, Input, RequestError, check_root
+from sitebackup.messages import Input
+from sitebackup.request import BackupRequest, RequestError, check_root
+from sitebackup.tree.identity import marker
 from sitebackup.tree.place import Place
 from sitebackup.tree.selecting import Selection
 
 
-def anonymous(answer: dict[str, Any], engine: Engine) -> dict[str, Any]:
-    """`answer`, without its names if none may get into a message: the host logs what a run fails with."""
-    return answer if engine.settings.log_paths else answer | {"named": []}
-
-
 def parse_input(request: Input) -> BackupRequest:
-    """Read a run's input again."""
+    """Read a run's input again. Raises `FatalError`."""
     try:
         return BackupRequest.parse(request)
     except RequestError as error:
@@ -34,7 +28,7 @@ def check_allowed(directory: str, engine: Engine) -> None:
 
 
 def find_place(root: str, engine: Engine) -> Place:
-    """Find a root that may be backed up."""
+    """Find a root that may be backed up. Raises `FatalError`."""
     check_allowed(root, engine)
     if not os.path.lexists(root):
         raise FatalError(f"'{root}' does not exist.")
@@ -43,28 +37,28 @@ def find_place(root: str, engine: Engine) -> Place:
     real = os.path.realpath(root)
     if Selection().forbids_root(real):
         raise FatalError(f"'{root}' is in a pseudo file system.")
-    return Place(root, real)
+    return Place(root, real, marker(real))
 
 
-def device_of(place: Place, engine: Engine) -> int:
-    """Return the device of the tree at `place`, which may have been found by an earlier listing."""
+def check_place(place: Place, engine: Engine) -> None:
+    """Raise `FatalError` unless the tree that an earlier step found is there still and may be backed up."""
     check_allowed(place.real, engine)
-    try:
-        return os.stat(place.real).st_dev
-    except (FileNotFoundError, NotADirectoryError):
-        raise FatalError(f"'{place.root}' is not where it was when the backup began.") from None
+    if not os.path.isdir(place.real):
+        raise FatalError(f"'{place.root}' is not where it was when the backup began.")
+    if marker(place.real) != place.marker:
+        raise FatalError(
+            f"'{place.root}' is not the tree that was listed: something else is mounted there now, or a"
+            " machine that takes part in the backup has another tree at this path."
+        )
 
 
-async def check_vanished(outcomes: Sequence[Outcome], place: Place, engine: Engine) -> None:
-    """Tell files that vanished from a root that did: unmounted, or never mounted on this machine."""
-
-    def is_there() -> bool:
-        if not os.path.isdir(place.real):
-            return False
+def check_not_gone(place: Place) -> None:
+    """Raise `FatalError` if nothing is left of a tree: files that vanished from it were unmounted."""
+    there = False
+    if os.path.isdir(place.real):
         with os.scandir(place.real) as entries:
-            return any(entries)
-
-    if any(outcome.outcome == "vanished" for outcome in outcomes) and not await engine.in_thread(is_there):
+            there = any(entries)
+    if not there:
         raise FatalError(
             f"'{place.root}' is empty or not there any more, or not mounted on every machine that copies."
         )

@@ -1,20 +1,40 @@
-"""E2_CopyFileToBlob: the items of a copy task -> blobs and outcomes."""
+"""E2_CopyFileToBlob: the items of a batch -> blobs and outcomes.
 
+What is done of a batch stays done, whatever becomes of the rest: an attempt that meets a trouble answers that
+the batch is not done, and the next one goes on from there. `records.attempts` tells how a file that ends its
+worker is found.
+"""
+
+import asyncio
 import os
-from itertools import chain
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
-from sitebackup.activities.checks import check_allowed, check_vanished, find_place
-from sitebackup.activities.copier import Copied, Copier
-from sitebackup.concurrently import all_of
+from sitebackup.activities import copier
+from sitebackup.activities.checks import check_not_gone, check_place, find_place
+from sitebackup.activities.copier import Copier
 from sitebackup.engine.engine import Engine
-from sitebackup.errors import FatalError, SourceError, VanishedError
-from sitebackup.records import manifest
-from sitebackup.records.outcomes import Outcome
+from sitebackup.errors import (
+    BlobMissingError,
+    FatalError,
+    SourceError,
+    UnavailableError,
+    VanishedError,
+)
+from sitebackup.messages import Copied, CopyRequest
+from sitebackup.ranges import Share
+from sitebackup.records.attempts import Attempt, AttemptRecord
+from sitebackup.records.outcomes import Outcome, read_outcomes, write_outcomes
 from sitebackup.records.packing import pack
+from sitebackup.records.run_blobs import attempt_name
 from sitebackup.tally import Tally
+from sitebackup.tree.place import Place
 from sitebackup.tree.reading import size_of
 from sitebackup.tree.walking import Item
+
+MOST_BREAKS = 3
+"""Attempts at a single item that may end without a word before it counts as what ends them."""
 
 _READ_AT_ONCE = 8
 """Files that are read in one go, at most."""
@@ -22,52 +42,165 @@ _READ_AT_ONCE = 8
 _READ_BYTES = 256 * 1024
 """Bytes of them, at most; a bigger file is read alone."""
 
+_SLICES = 8
+"""Slices that the items of an attempt that broke are cut into: one of 500 is alone in the fourth attempt."""
+
 
 async def copy_file_to_blob(request: Any, engine: Engine) -> int | dict[str, Any]:
     """Copy files.
 
     A string, a file's absolute path: copy it and return its size in bytes.
 
-    An object `{"run", "plan", "task"}`: copy the items of a plan's task, record their outcomes, and return
-    their tally.
+    A `CopyRequest`: copy the items of a batch, record their outcomes, and return `Copied`.
     """
     if isinstance(request, str):
-        directory, name = os.path.split(request)
-        if not os.path.isabs(directory):
-            raise FatalError("The path of a file must be absolute.")
-        place = await engine.in_thread(lambda: find_place(directory, engine))
-        size = await engine.in_thread(lambda: size_of(place.path(name)))
-        [copied] = await Copier(engine).copy(place, [Item(name, "file", size)])
-        if isinstance(copied, SourceError):
-            raise copied
-        return copied.size
-    run, plan, task = request["run"], request["plan"], request["task"]
-    place, items = await engine.runs.read_task(run, plan, task)
-    await engine.in_thread(lambda: check_allowed(place.real, engine))
-    parts = list(pack(items, _READ_AT_ONCE, _READ_BYTES))
-    copier = Copier(engine)
-    copied = await all_of(copier.copy(place, part) for part in parts)
-    outcomes = list(map(_outcome, chain(*parts), chain(*copied)))
-    await check_vanished(outcomes, place, engine)
-    await engine.runs.write_outcomes(run, plan, task, outcomes)
-    return Tally.of(map(manifest.tally_of, outcomes)).to_json()
+        return await _copy_file(request, engine)
+    return (await _copy_batch(CopyRequest.from_json(request), engine)).to_json()
 
 
-def _outcome(item: Item, result: Copied | SourceError) -> Outcome:
-    if isinstance(result, VanishedError):
-        return Outcome(item.path, "vanished", str(result), item.kind)
-    if isinstance(result, SourceError):
-        return Outcome(item.path, "failed", str(result), item.kind)
+async def _copy_file(path: str, engine: Engine) -> int:
+    directory, name = os.path.split(path)
+    if not os.path.isabs(directory):
+        raise FatalError("The path of a file must be absolute.")
+    disk = engine.disk(directory)
+    place = await disk(lambda: find_place(directory, engine))
+    size = await disk(lambda: size_of(place.path(name)))
+    [ended] = await Copier(engine).copy(place, [Item(name, "file", size)])
+    if not isinstance(ended, copier.Copied):
+        raise ended
+    return ended.size
+
+
+async def _copy_batch(asked: CopyRequest, engine: Engine) -> Copied:
+    place, items = await engine.plans.read_batch(asked.run, asked.plan, asked.batch)
+    await engine.disk(place.root)(lambda: check_place(place, engine))
+    record = AttemptRecord(engine.runs, attempt_name(asked.run, asked.plan, asked.batch), engine.id)
+    earlier = await record.begin(len(items))
+    if earlier is not None:
+        with suppress(BlobMissingError):
+            done = await read_outcomes(engine.runs, asked.run, asked.plan, asked.batch)
+            return Copied(tally=Tally.of(outcome.tally for outcome in done), advanced=True)
+    batch = _Batch(engine, place, items, record, earlier)
+    trouble = await batch.copy()
+    if trouble:
+        undone = (Share(asked.plan, asked.batch, 1),)
+        return Copied(shares=undone, troubles=(trouble,), advanced=batch.advanced)
+    outcomes = batch.outcomes
+    if any(outcome.outcome == "vanished" for outcome in outcomes):
+        await engine.disk(place.root)(lambda: check_not_gone(place))
+    await write_outcomes(engine.runs, asked.run, asked.plan, asked.batch, outcomes)
+    return Copied(tally=Tally.of(outcome.tally for outcome in outcomes), advanced=True)
+
+
+class _Batch:
+    """One attempt at a batch: all items at once, unless an earlier attempt broke.
+
+    Then the items that were under way are suspects, and are copied in slices, before all others. `advanced`:
+    whether something was done.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        place: Place,
+        items: Sequence[Item],
+        record: AttemptRecord,
+        earlier: Attempt | None,
+    ) -> None:
+        self._copier = Copier(engine)
+        self._place = place
+        self._items = items
+        self._record = record
+        self._attempt = earlier or Attempt()
+        self._suspects = earlier.begun if earlier is not None else 0
+        self._is_noted = earlier is None  # by the record, which says that all is begun
+        self._seconds = engine.activity_seconds
+        self._deadline = asyncio.get_running_loop().time() + self._seconds
+        self.advanced = False
+        if self._suspects == 1:
+            self._count_a_break()
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """Of what is done."""
+        return list(self._attempt.outcomes.values())
+
+    async def copy(self) -> str | None:
+        """Copy what is not done; return the trouble that left something undone, if there was one."""
+        size = max(1, self._suspects // _SLICES)
+        is_first = True
+        while undone := self._undone():
+            begun = undone[: min(size, self._suspects) or None]
+            self._suspects = max(0, self._suspects - size)
+            if not self._is_noted:
+                await self._note(len(begun))
+            trouble, late = await self._copy_slice(begun)
+            if late == len(begun) == 1 and is_first:
+                self._end([_failed(begun[0], f"took longer than {self._seconds:.0f} seconds")])
+            elif trouble:
+                await self._note(late, is_over=True)
+                return trouble
+            self._is_noted = is_first = False
+        return None
+
+    def _undone(self) -> list[Item]:
+        return [item for item in self._items if item.path not in self._attempt.outcomes]
+
+    def _count_a_break(self) -> None:
+        """An attempt broke while a single item was under way: the third time, that item has failed."""
+        self._attempt.breaks += 1
+        if self._attempt.breaks == MOST_BREAKS:
+            reason = f"its worker ended while it was copied, {MOST_BREAKS} times"
+            self._end([_failed(self._undone()[0], reason)])
+            self._suspects = 0
+
+    async def _note(self, begun: int, *, is_over: bool = False) -> None:
+        self._attempt.begun = begun
+        await self._record.save(self._attempt, is_over=is_over)
+
+    def _end(self, outcomes: Sequence[Outcome]) -> None:
+        """Take the outcomes of items that are done."""
+        if outcomes:
+            self._attempt.add(outcomes)
+            self._attempt.breaks = 0
+            self.advanced = True
+
+    async def _copy_slice(self, items: Sequence[Item]) -> tuple[str | None, int]:
+        """Copy `items`; return the first trouble that left one undone, and how many lacked time."""
+        parts = pack(items, _READ_AT_ONCE, _READ_BYTES)
+        copies = {asyncio.ensure_future(self._copier.copy(self._place, part)): part for part in parts}
+        try:
+            seconds = self._deadline - asyncio.get_running_loop().time()
+            ended, late = await asyncio.wait(copies, timeout=max(0, seconds))
+            results = [pair for copy in ended for pair in zip(copies[copy], copy.result(), strict=True)]
+        finally:
+            for copy in copies:
+                copy.cancel()
+        self._end([_outcome(item, end) for item, end in results if not isinstance(end, UnavailableError)])
+        if late:
+            return "Some files took longer than an activity may.", sum(len(copies[copy]) for copy in late)
+        return next((str(end) for _, end in results if isinstance(end, UnavailableError)), None), 0
+
+
+def _failed(item: Item, reason: str) -> Outcome:
+    return Outcome(item.path, "failed", reason, item.kind)
+
+
+def _outcome(item: Item, end: copier.Copied | SourceError) -> Outcome:
+    if isinstance(end, VanishedError):
+        return Outcome(item.path, "vanished", str(end), item.kind)
+    if isinstance(end, SourceError):
+        return _failed(item, str(end))
     return Outcome(
         path=item.path,
         outcome="copied",
         kind=item.kind,
-        size=result.size,
-        mtime=result.attributes.mtime,
-        mode=f"{result.attributes.mode:o}",
-        uid=result.attributes.uid,
-        gid=result.attributes.gid,
-        blob=result.blob,
-        md5=result.md5.hex(),
-        etag=result.etag,
+        size=end.size,
+        mtime=end.attributes.mtime,
+        mode=f"{end.attributes.mode:o}",
+        uid=end.attributes.uid,
+        gid=end.attributes.gid,
+        blob=end.blob,
+        md5=end.md5.hex(),
+        etag=end.etag,
     )

@@ -1,27 +1,31 @@
 """E2_GetFileList: a tree -> a plan of what to copy."""
 
 import logging
+import os
+from dataclasses import dataclass, field
 from itertools import batched, islice
 from typing import Any
 
-from sitebackup.activities.checks import check_vanished, device_of, find_place, parse_input
+from sitebackup.activities.checks import check_not_gone, check_place, find_place, parse_input
 from sitebackup.engine.engine import Engine
-from sitebackup.errors import SourceError, printable
-from sitebackup.records import manifest
-from sitebackup.records.outcomes import Outcome
+from sitebackup.errors import FatalError, SourceError, SourceUnavailableError, printable
+from sitebackup.messages import Listed, ListRequest, Plan
+from sitebackup.ranges import Portion
+from sitebackup.records.outcomes import Outcome, write_outcomes
 from sitebackup.records.packing import LARGE_TREE, MAX_FILES, grain, pack
-from sitebackup.records.runs import LISTING
-from sitebackup.request import Input
+from sitebackup.records.plans import PlanWriter
+from sitebackup.records.run_blobs import LISTING
 from sitebackup.tally import Tally
-from sitebackup.tree.walking import Item, Left, Odd, walk
+from sitebackup.tree.place import Place
+from sitebackup.tree.walking import Entry, Item, Left, Odd, Unreached, walk
 
 _log = logging.getLogger(__name__)
 
 _WALK_STEP = 1_000
 """Entries that a walk fetches in one go, off the event loop."""
 
-_LEFT_PARTS = 16
-"""Parts that the directories left by one listing are split into, for as many further listings."""
+_PORTIONS = 16
+"""Portions that the directories left by one listing are split into, for as many further listings."""
 
 
 async def get_file_list(request: Any, engine: Engine) -> list[str] | dict[str, Any]:
@@ -29,23 +33,22 @@ async def get_file_list(request: Any, engine: Engine) -> list[str] | dict[str, A
 
     A string, a directory's absolute path: return the absolute paths of all files below it.
 
-    An object `{"run", "request", "left"}`: list the tree that the run's `request` names, or, if `left` is not
-    empty, the parts `[[plan, part], ...]` that other listings left, until the budget is spent. Writes a plan
-    and returns its tally with `plans`, `[[plan, number of copy tasks, has outcomes of its own]]`, and `left`,
-    `[[plan, part], ...]`.
+    A `ListRequest`: list the tree, or the portions that other listings left, until the budget is spent. Write
+    a plan and return `Listed`.
     """
     if isinstance(request, str | None):
-        return await engine.in_thread(lambda: _list_paths(request, engine))
-    return await _list_into_plan(request["run"], request["request"], request["left"], engine)
+        parsed = parse_input(request)
+        return await engine.disk(parsed.root)(lambda: _list_paths(parsed.root, engine))
+    return (await _list_into_plan(ListRequest.from_json(request), engine)).to_json()
 
 
-def _list_paths(request: Input, engine: Engine) -> list[str]:
-    place = find_place(parse_input(request).root, engine)
+def _list_paths(root: str, engine: Engine) -> list[str]:
+    place = find_place(root, engine)
     level = engine.settings.path_level
     _log.log(level, "Searching for files under '%s'...", printable(place.root))
     paths: list[str] = []
     for entry in walk(place.real, [""]):
-        if isinstance(entry, Odd) and entry.outcome == "failed":
+        if isinstance(entry, Unreached) or (isinstance(entry, Odd) and entry.outcome == "failed"):
             raise SourceError(f"{place.name(entry.path)}: {entry.reason}")
         if isinstance(entry, Item) and entry.kind == "file":
             paths.append(place.name(entry.path))
@@ -53,47 +56,90 @@ def _list_paths(request: Input, engine: Engine) -> list[str]:
     return paths
 
 
-async def _list_into_plan(run: str, request: Input, left: list[Any], engine: Engine) -> dict[str, Any]:
-    parsed = parse_input(request)
-    place = await engine.in_thread(lambda: find_place(parsed.root, engine))
-    directories = [""]
-    if left:
-        parts = [await engine.runs.read_left(run, plan, part) for plan, part in left]
-        place = parts[0][0]  # where the listing began, also if the root is a link that was moved since
-        directories = [directory for _, part in parts for directory in part]
-    device = await engine.in_thread(lambda: device_of(place, engine))
-
+async def _list_into_plan(asked: ListRequest, engine: Engine) -> Listed:
+    parsed = parse_input(asked.request)
+    disk = engine.disk(parsed.root)
+    place, directories = await _begin(asked, parsed.root, engine)
+    device = await disk(lambda: os.stat(place.real).st_dev)
     level = engine.settings.path_level
     _log.log(level, "Searching for files under '%s'...", printable(place.root))
-    plan = engine.runs.new_plan(run, place)
     entries = walk(place.real, directories, engine.settings.list_budget, parsed.selection(device))
-    found = Tally()
-    unpacked: list[Item] = []
-    not_entered: list[str] = []
-    odd: list[Outcome] = []
-    while step := await engine.in_thread(lambda: list(islice(entries, _WALK_STEP))):
-        items = [entry for entry in step if isinstance(entry, Item)]
-        unpacked += items
-        not_entered += [entry.path for entry in step if isinstance(entry, Left)]
-        odd += [Outcome(entry.path, entry.outcome, entry.reason) for entry in step if isinstance(entry, Odd)]
-        found += _tally_of(items)
-        # Only the first listing may be of a small tree, which is cut small: it waits until it knows.
-        if unpacked and (left or len(unpacked) >= LARGE_TREE):
-            *full, unpacked = pack(unpacked, MAX_FILES)
-            await plan.add(full)
-    whole_tree = not (left or not_entered or plan.tasks)
-    await plan.add(pack(unpacked, grain(len(unpacked)) if whole_tree else MAX_FILES))
-    parts = list(batched(not_entered, -(-len(not_entered) // _LEFT_PARTS) or 1, strict=False))
-    await plan.close(parts)
-    await check_vanished(odd, place, engine)
-    if odd:
-        await engine.runs.write_outcomes(run, plan.id, LISTING, odd)
-    _log.log(level, "Found %d file(s) under %s.", found.files, printable(place.root))
+    listing = _Listing(engine.plans.new_plan(asked.run, place), whole_tree=not asked.portions)
+    while step := await disk(lambda: list(islice(entries, _WALK_STEP))):
+        await listing.add(step)
+    portions = await listing.close()
+    if any(outcome.outcome == "vanished" for outcome in listing.odd):
+        await disk(lambda: check_not_gone(place))
+    if listing.odd:
+        await write_outcomes(engine.runs, asked.run, listing.plan.id, LISTING, listing.odd)
+    _log.log(level, "Found %d file(s) under %s.", listing.found.files, printable(place.root))
+    return Listed(
+        tally=listing.found + Tally.of(outcome.tally for outcome in listing.odd),
+        plans=(Plan(listing.plan.id, len(listing.plan.batches), bool(listing.odd)),),
+        portions=tuple(Portion(listing.plan.id, number) for number in range(portions)),
+        troubles=tuple(listing.troubles[:1]),
+        advanced=True,
+    )
 
-    return (found + Tally.of(map(manifest.tally_of, odd))).to_json() | {
-        "plans": [[plan.id, len(plan.tasks), bool(odd)]],
-        "left": [[plan.id, part] for part in range(len(parts))],
-    }
+
+async def _begin(asked: ListRequest, root: str, engine: Engine) -> tuple[Place, list[str]]:
+    """Return where the tree is, and the directories to enter."""
+    disk = engine.disk(root)
+    if not asked.portions:
+        return await disk(lambda: find_place(root, engine)), [""]
+    portions = [await engine.plans.read_portion(asked.run, p.plan, p.number) for p in asked.portions]
+    place = portions[0][0]  # where the listing began, also if the root is a link that was moved since
+    await disk(lambda: check_place(place, engine))
+    return place, [directory for _, directories in portions for directory in directories]
+
+
+@dataclass(slots=True)
+class _Listing:
+    """What one listing has found so far; it packs items into the batches of its `plan` as it goes."""
+
+    plan: PlanWriter
+    whole_tree: bool
+    """Whether it began at the root: only then may the tree turn out to be small, and be cut small."""
+    found: Tally = field(default_factory=Tally)
+    odd: list[Outcome] = field(default_factory=list[Outcome])
+    troubles: list[str] = field(default_factory=list[str])
+    _unpacked: list[Item] = field(default_factory=list[Item])
+    _left: list[str] = field(default_factory=list[str])
+
+    async def add(self, entries: list[Entry]) -> None:
+        """Take the next entries of a walk."""
+        items = [entry for entry in entries if isinstance(entry, Item)]
+        self._unpacked += items
+        self.found += _tally_of(items)
+        for entry in entries:
+            if isinstance(entry, Left):
+                self._left.append(entry.path)
+            elif isinstance(entry, Unreached):
+                self._take_unreached(entry)
+            elif isinstance(entry, Odd):
+                self._take_odd(entry)
+        if self._unpacked and (not self.whole_tree or len(self._unpacked) >= LARGE_TREE):
+            *full, self._unpacked = pack(self._unpacked, MAX_FILES)
+            await self.plan.add(full)
+
+    def _take_unreached(self, entry: Unreached) -> None:
+        if not entry.path:
+            raise SourceUnavailableError(f"The root cannot be listed now: {entry.reason}.")
+        self._left.append(entry.path)
+        self.troubles.append(f"A directory cannot be listed now: {entry.reason}.")
+
+    def _take_odd(self, entry: Odd) -> None:
+        if not entry.path:  # a root that cannot be read is no tree with one failure
+            raise FatalError(f"The root cannot be listed: {entry.reason}.")
+        self.odd.append(Outcome(entry.path, entry.outcome, entry.reason))
+
+    async def close(self) -> int:
+        """Pack what remains and make the plan readable; return the number of portions that are left."""
+        small = self.whole_tree and not (self._left or self.plan.batches)
+        await self.plan.add(pack(self._unpacked, grain(len(self._unpacked)) if small else MAX_FILES))
+        portions = list(batched(self._left, -(-len(self._left) // _PORTIONS) or 1, strict=False))
+        await self.plan.close(portions)
+        return len(portions)
 
 
 def _tally_of(items: list[Item]) -> Tally:

@@ -2,30 +2,57 @@
 
 from typing import Any
 
-from sitebackup.activities.checks import anonymous, parse_input
+from sitebackup.activities.checks import parse_input
 from sitebackup.engine.engine import Engine
+from sitebackup.messages import ManifestRequest, Written
 from sitebackup.records import manifest
-from sitebackup.records.runs import manifest_name
+from sitebackup.records.attempts import read_done
+from sitebackup.records.outcomes import Outcome, write_outcomes
+from sitebackup.records.run_blobs import LISTING, attempt_name, manifest_name, outcomes_folder, outcomes_name
 
 
 async def write_manifest(request: dict[str, Any], engine: Engine) -> dict[str, Any]:
-    """Write the manifest of `request["run"]` out of the outcomes of its `plans`.
-
-    `request` has the run's `request` and the times `started` and `finished` too. Returns the blob's name as
-    `manifest`, how many entries `failed`, and the first ten of these in words as `named`.
-    """
-    parsed = parse_input(request["request"])
-    head = {
-        "run": request["run"],
+    """Write what a `ManifestRequest` asks for; return `Written`."""
+    asked = ManifestRequest.from_json(request)
+    parsed = parse_input(asked.request)
+    about = {
+        "run": asked.run,
         "root": parsed.root,
         "options": parsed.to_json(),
-        "started": request["started"],
-        "finished": request["finished"],
+        "started": asked.started,
+        "finished": asked.finished,
     }
-    summary = await manifest.write(engine.runs, request["run"], request["plans"], head)
-    answer = {
-        "manifest": manifest_name(request["run"]),
-        "failed": summary.tally.failed,
-        "named": summary.named,
-    }
-    return anonymous(answer, engine)
+    parts = [
+        outcomes_name(asked.run, plan.id, batch)
+        for plan in asked.plans
+        for batch in [*range(plan.batches), *([LISTING] if plan.odd else [])]
+    ]
+    if asked.gave_up is not None:
+        parts += await _fill(asked, asked.gave_up, engine)
+    summary = await manifest.write(engine.runs, asked.run, parts, about)
+    named = summary.named if engine.settings.log_paths else ()  # the host logs what a run fails with
+    return Written(manifest=manifest_name(asked.run), tally=summary.tally, named=tuple(named)).to_json()
+
+
+async def _fill(asked: ManifestRequest, reason: str, engine: Engine) -> list[str]:
+    """Write the outcomes that a run which was given up has not: failed, for that `reason`.
+
+    Returns the blobs that are there for no batch, but for directories that were not listed.
+    """
+    run, runs = asked.run, engine.runs
+    written = {blob.name async for blob in runs.list(outcomes_folder(run))}
+    for plan in asked.plans:
+        for batch in range(plan.batches):
+            if outcomes_name(run, plan.id, batch) in written:
+                continue
+            _, items = await engine.plans.read_batch(run, plan.id, batch)
+            done = {
+                outcome.path: outcome for outcome in await read_done(runs, attempt_name(run, plan.id, batch))
+            }
+            failed = {item.path: Outcome(item.path, "failed", reason, item.kind) for item in items}
+            await write_outcomes(runs, run, plan.id, batch, (failed | done).values())
+    for portion in asked.portions:
+        _, directories = await engine.plans.read_portion(run, portion.plan, portion.number)
+        outcomes = [Outcome(directory, "failed", reason, "directory") for directory in directories]
+        await write_outcomes(runs, run, portion.plan, f"left-{portion.number}", outcomes)
+    return [outcomes_name(run, portion.plan, f"left-{portion.number}") for portion in asked.portions]

@@ -6,28 +6,25 @@ from collections.abc import Callable
 
 from sitebackup.engine.engine import Engine
 from sitebackup.errors import BlobMissingError, BlobRefusedError
-from sitebackup.records.findings import Findings
+from sitebackup.messages import Findings
 from sitebackup.records.outcomes import Outcome
 
 _READ = 4 * 1024 * 1024
 """Bytes of a blob that are read at once."""
 
 
-async def read_back(outcome: Outcome, engine: Engine, findings: Findings) -> None:
+async def read_back(outcome: Outcome, engine: Engine) -> Findings:
     """Read one blob and compare its size and MD5 with what was saved."""
     blob = outcome.blob or ""
-    findings.checked += 1
     try:
         size, same = await read_through(outcome, engine, lambda _: None)
     except BlobMissingError:
-        findings.missed(blob)
-        return
+        return Findings(checked=1, missing=1, named=(f"{blob} is missing",))
     except BlobRefusedError as error:  # archived, for one
-        findings.differs(blob, str(error))
-        return
-    findings.bytes += size
+        return Findings(checked=1, changed=1, named=(f"{blob} {error}",))
     if not same:
-        findings.differs(blob, "has another content")
+        return Findings(checked=1, bytes=size, changed=1, named=(f"{blob} has another content",))
+    return Findings(checked=1, bytes=size)
 
 
 async def read_through(outcome: Outcome, engine: Engine, take: Callable[[bytes], object]) -> tuple[int, bool]:

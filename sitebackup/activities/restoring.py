@@ -28,7 +28,7 @@ async def restore(run: str, directory: str, engine: Engine) -> Summary:
     named. Raises `FatalError` if there is no such run or the directory is not empty, and
     `StorageUnavailableError`.
     """
-    await manifest.size_of(engine.runs, run)  # there is one
+    await manifest.read_head(engine.runs, run)  # there is one, and it can be read
     root = await engine.in_thread(lambda: _empty(directory))
     summary = Summary()
     at_once = asyncio.Semaphore(engine.settings.concurrency)

@@ -8,21 +8,18 @@ and request id, never a URL's query or a header.
 """
 
 import asyncio
-import base64
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
-from azure.core.exceptions import (
-    HttpResponseError,
-    ResourceNotFoundError,
-)
-from azure.storage.blob import BlobBlock, BlobProperties, ContentSettings
+from azure.core import MatchConditions
+from azure.core.exceptions import HttpResponseError
+from azure.storage.blob import BlobBlock, ContentSettings
 from azure.storage.blob.aio import ContainerClient
 
-from sitebackup.blobs.requests import BlobRequests, md5_header
+from sitebackup.blobs.requests import METADATA, BlobRequests, md5_header, md5_of
 from sitebackup.blobs.translation import service_code, translated
 
 CALL_TIMEOUT = 300
@@ -31,11 +28,16 @@ CALL_TIMEOUT = 300
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """A blob in a listing: `size` in bytes, `md5` the digest that is stored with it."""
+    """A blob that is there: `size` in bytes, `md5` the digest that is stored with it, `etag` with its quotes.
+
+    A listing does not say its `metadata`, which is None then.
+    """
 
     name: str
     size: int
     md5: bytes | None
+    etag: str
+    metadata: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +49,31 @@ class Properties:
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a blob has to be for a write to be carried out: the one with this `etag`, or with None not there.
+
+    https://learn.microsoft.com/rest/api/storageservices/specifying-conditional-headers-for-blob-service-operations
+    """
+
+    etag: str | None
+
+
+ABSENT = Condition(None)
+"""There is no such blob."""
+
+
 class Container(Protocol):
     """A container, created when it is missing.
 
-    Every method raises `StorageUnavailableError`, `FatalError` or `BlobRefusedError`. Writes overwrite, and
-    return the blob's new ETag.
+    Every method raises `StorageUnavailableError`, `FatalError` or `BlobRefusedError`. Writes return the new
+    ETag. Without a condition they overwrite; with one that is not met they raise `ConditionNotMetError`. A
+    write whose answer was lost is tried again, and may find itself to be what its condition is not met by.
     """
 
-    async def put(self, name: str, data: bytes, properties: Properties) -> str:
+    async def put(
+        self, name: str, data: bytes, properties: Properties, condition: Condition | None = None
+    ) -> str:
         """Store a whole blob. Its MD5, when given, is verified by the service."""
         ...
 
@@ -62,7 +81,13 @@ class Container(Protocol):
         """Upload a block, to be committed later; the service verifies `md5`."""
         ...
 
-    async def commit(self, name: str, block_ids: Sequence[str], properties: Properties) -> str:
+    async def commit(
+        self,
+        name: str,
+        block_ids: Sequence[str],
+        properties: Properties,
+        condition: Condition | None = None,
+    ) -> str:
         """Make staged blocks, in this order, the blob's content."""
         ...
 
@@ -71,7 +96,7 @@ class Container(Protocol):
         ...
 
     async def find(self, name: str) -> Blob | None:
-        """Return what a listing would say of the blob `name`; None if there is none."""
+        """Return what there is to know of the blob `name`; None if there is none."""
         ...
 
     def list(self, prefix: str) -> AsyncIterator[Blob]:
@@ -86,8 +111,12 @@ class AzureContainer:
         self._client = client
         self._requests = requests
 
-    async def put(self, name: str, data: bytes, properties: Properties) -> str:
+    async def put(
+        self, name: str, data: bytes, properties: Properties, condition: Condition | None = None
+    ) -> str:
         headers = _headers(properties)
+        if condition is not None:
+            headers |= {"If-None-Match": "*"} if condition.etag is None else {"If-Match": condition.etag}
         container = str(self._client.container_name)
         return await self._write(lambda: self._requests.put(container, name, data, headers))
 
@@ -95,13 +124,20 @@ class AzureContainer:
         blob = self._client.get_blob_client(name)
         await self._write(lambda: blob.stage_block(block_id, data, transactional_content_md5=md5))
 
-    async def commit(self, name: str, block_ids: Sequence[str], properties: Properties) -> str:
+    async def commit(
+        self,
+        name: str,
+        block_ids: Sequence[str],
+        properties: Properties,
+        condition: Condition | None = None,
+    ) -> str:
         blob = self._client.get_blob_client(name)
         committed = await self._write(
             lambda: blob.commit_block_list(
                 [BlobBlock(block_id) for block_id in block_ids],
                 metadata=dict(properties.metadata),
                 content_settings=_content_settings(properties),
+                **_match(condition),
             )
         )
         return str(committed["etag"])
@@ -118,9 +154,12 @@ class AzureContainer:
     async def find(self, name: str) -> Blob | None:
         async with translated(), asyncio.timeout(CALL_TIMEOUT):
             try:
-                return _blob(await self._client.get_blob_client(name).get_blob_properties())
-            except ResourceNotFoundError:
+                headers = await self._requests.head(str(self._client.container_name), name)
+            except HttpResponseError as error:
+                if error.status_code != 404:
+                    raise
                 return None
+        return _blob(name, headers)
 
     async def list(self, prefix: str) -> AsyncIterator[Blob]:
         marker: str | None = ""
@@ -157,7 +196,7 @@ class AzureContainer:
 
 def _headers(properties: Properties) -> dict[str, str]:
     """Return the headers of `properties` for Put Blob."""
-    headers = {f"x-ms-meta-{key}": value for key, value in properties.metadata.items()}
+    headers = {f"{METADATA}{key}": value for key, value in properties.metadata.items()}
     if properties.content_type is not None:
         headers["x-ms-blob-content-type"] = properties.content_type
     if properties.md5 is not None:
@@ -165,9 +204,24 @@ def _headers(properties: Properties) -> dict[str, str]:
     return headers
 
 
-def _blob(properties: BlobProperties) -> Blob:
-    md5 = properties.content_settings.content_md5
-    return Blob(str(properties.name), properties.size, bytes(md5) if md5 is not None else None)
+def _match(condition: Condition | None) -> dict[str, Any]:
+    """Return `condition` as the storage client takes it."""
+    if condition is None:
+        return {}
+    if condition.etag is None:
+        return {"match_condition": MatchConditions.IfMissing}
+    return {"match_condition": MatchConditions.IfNotModified, "etag": condition.etag}
+
+
+def _blob(name: str, headers: Mapping[str, str]) -> Blob:
+    """Read what HEAD answers."""
+    metadata = {
+        header[len(METADATA) :].lower(): value
+        for header, value in headers.items()
+        if header.lower().startswith(METADATA)
+    }
+    size = int(headers.get("Content-Length", "0"))
+    return Blob(name, size, md5_of(headers.get("Content-MD5")), headers["ETag"], metadata)
 
 
 def _listed(blob: ET.Element) -> Blob:
@@ -176,9 +230,9 @@ def _listed(blob: ET.Element) -> Blob:
     text = name.text or "" if name is not None else ""
     if name is not None and name.get("Encoded") == "true":  # it has characters that XML has not
         text = unquote(text)
-    md5 = blob.findtext("Properties/Content-MD5")
     size = int(blob.findtext("Properties/Content-Length", "0"))
-    return Blob(text, size, base64.b64decode(md5) if md5 else None)
+    etag = blob.findtext("Properties/Etag", "").strip('"')  # storage lists it without its quotes
+    return Blob(text, size, md5_of(blob.findtext("Properties/Content-MD5")), f'"{etag}"')
 
 
 def _content_settings(properties: Properties) -> ContentSettings:

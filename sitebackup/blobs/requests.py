@@ -1,4 +1,4 @@
-"""Put Blob, Get Blob and List Blobs, as the requests that they are, without the storage client around them.
+"""Put, Get, Get Properties and List, as the requests that they are, without the storage client around them.
 
 The client spends 1.1 milliseconds of processor time on a request (a client a blob, models, serializers,
 fifteen policies), this spends 0.45; and where the client spends 0.4 milliseconds on each blob of a listing,
@@ -20,6 +20,9 @@ from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy, UserA
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.storage.blob.aio import BlobServiceClient
 
+METADATA = "x-ms-meta-"
+"""What the header of a piece of metadata begins with."""
+
 _SCOPE = "https://storage.azure.com/.default"
 
 
@@ -39,7 +42,8 @@ class BlobRequests:
     async def put(self, container: str, name: str, data: bytes, headers: dict[str, str]) -> str:
         """Store `data` as a block blob and return its ETag.
 
-        `headers` are those of the blob's properties. Raises `AzureError`s, as the storage client does.
+        `headers` are those of the blob's properties and of a condition. Raises `AzureError`s, as the storage
+        client does.
         """
         headers = {
             "x-ms-blob-type": "BlockBlob",
@@ -59,6 +63,10 @@ class BlobRequests:
         end = "" if length is None else str(offset + length - 1)
         headers = {"x-ms-range": f"bytes={offset}-{end}"}
         return (await self._send("GET", _path(container, name), headers)).content
+
+    async def head(self, container: str, name: str) -> Mapping[str, str]:
+        """Return the headers that describe a blob. Raises `AzureError`s."""
+        return (await self._send("HEAD", _path(container, name), {})).headers
 
     async def list(self, container: str, prefix: str, marker: str) -> ET.Element:
         """Return a page of the blobs whose name starts with `prefix`, as storage answers it.
@@ -98,6 +106,11 @@ class BlobRequests:
 def md5_header(digest: bytes) -> str:
     """Return an MD5 digest as headers have it."""
     return base64.b64encode(digest).decode()
+
+
+def md5_of(header: str | None) -> bytes | None:
+    """Return the MD5 digest that storage names, if it names one."""
+    return base64.b64decode(header) if header else None
 
 
 def _path(container: str, name: str) -> str:

@@ -6,7 +6,15 @@ from typing import cast
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
-from sitebackup.errors import BlobMissingError, BlobRefusedError, FatalError, StorageUnavailableError
+from sitebackup.errors import (
+    BackupError,
+    BlobMissingError,
+    BlobRefusedError,
+    ConditionNotMetError,
+    FatalError,
+    SourceConditionNotMetError,
+    StorageUnavailableError,
+)
 
 
 def _header(error: HttpResponseError, name: str) -> str | None:
@@ -17,32 +25,62 @@ def service_code(error: HttpResponseError) -> str:
     return _header(error, "x-ms-error-code") or str(error.status_code or type(error).__name__)
 
 
-_REFUSES_THE_BLOB = {
-    "BlobArchived",
-    "BlobBeingRehydrated",
-    "BlobImmutableDueToPolicy",
-    "BlobUsesCustomerSpecifiedEncryption",
-    "BlockCountExceedsLimit",
-    "InvalidBlobType",
-    "InvalidResourceName",
-    "InvalidUri",
-    "LeaseIdMissing",
-    "OutOfRangeInput",
-    "PendingCopyOperation",
-    "RequestBodyTooLarge",
-    "SnapshotsPresent",
-}
-_MAY_PASS = {
-    "AccountBeingCreated",
-    "ContainerBeingDeleted",
-    "InvalidBlobOrBlock",  # another attempt's commit threw away this attempt's blocks
-    "InvalidBlockList",
-    "Md5Mismatch",  # the request was damaged on its way
-    "OperationTimedOut",
-    "RequestBodyIncomplete",
-    "ServerBusy",
-    "SystemInUse",
-}
+_NOT_NOW = "Storage cannot serve the request now ({})."
+
+_MEANINGS: list[tuple[type[BackupError], str, set[str]]] = [
+    (BlobMissingError, "A blob is missing ({}).", {"BlobNotFound"}),
+    (
+        ConditionNotMetError,
+        "A blob is not what it was ({}).",
+        {
+            "BlobAlreadyExists",  # 409, to If-None-Match: *
+            "ConditionNotMet",
+            "TargetConditionNotMet",  # of a copy
+        },
+    ),
+    (
+        SourceConditionNotMetError,
+        "A blob to copy is not what it was ({}).",
+        {"SourceConditionNotMet"},
+    ),
+    (
+        BlobRefusedError,
+        "storage refuses the blob ({})",
+        {
+            "BlobArchived",
+            "BlobBeingRehydrated",
+            "BlobImmutableDueToPolicy",
+            "BlobUsesCustomerSpecifiedEncryption",
+            "BlockCountExceedsLimit",
+            "InvalidBlobType",
+            "InvalidResourceName",
+            "InvalidUri",
+            "LeaseIdMissing",
+            "OutOfRangeInput",
+            "PendingCopyOperation",
+            "RequestBodyTooLarge",
+            "SnapshotsPresent",
+        },
+    ),
+    (
+        StorageUnavailableError,
+        _NOT_NOW,
+        {
+            "AccountBeingCreated",
+            "ContainerBeingDeleted",
+            "InvalidBlobOrBlock",  # another attempt's commit threw away this attempt's blocks
+            "InvalidBlockList",
+            "Md5Mismatch",  # the request was damaged on its way
+            "OperationTimedOut",
+            "RequestBodyIncomplete",
+            "ServerBusy",
+            "SystemInUse",
+        },
+    ),
+]
+"""What the service's codes mean: an error, and its text around code and request
+(https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes)."""
+
 _TRANSIENT_STATUS = {408, 429, 500, 502, 503, 504}
 
 
@@ -63,12 +101,11 @@ async def translated() -> AsyncGenerator[None]:
 def _translate(error: HttpResponseError) -> Exception:
     code = service_code(error)
     text = f"{code}, request {_header(error, 'x-ms-request-id') or 'unknown'}"
-    if code == "BlobNotFound":
-        return BlobMissingError(f"A blob is missing ({text}).")
-    if code in _REFUSES_THE_BLOB:
-        return BlobRefusedError(f"storage refuses the blob ({text})")
-    if code in _MAY_PASS or error.status_code in _TRANSIENT_STATUS:
-        return StorageUnavailableError(f"Storage cannot serve the request now ({text}).")
+    for kind, meaning, codes in _MEANINGS:
+        if code in codes:
+            return kind(meaning.format(text))
+    if error.status_code in _TRANSIENT_STATUS:
+        return StorageUnavailableError(_NOT_NOW.format(text))
     if error.status_code in (401, 403):
         return FatalError(f"Storage refuses the app's credentials ({text}).")
     return FatalError(f"Storage refuses the request ({text}).")

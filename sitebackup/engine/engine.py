@@ -1,32 +1,50 @@
 """What the activities of one worker process share: settings, clients, and limits on work in flight."""
 
 import asyncio
+import uuid
 
 from sitebackup.blobs.container import Container
 from sitebackup.engine.limits import ByteBudget
-from sitebackup.engine.threads import Threads
-from sitebackup.records.runs import RunStore
+from sitebackup.engine.threads import Disks, Threads
+from sitebackup.engine.watch import RunWatch
+from sitebackup.records.plans import PlanStore
 from sitebackup.settings import Settings
 
 MEMORY = 64 * 1024 * 1024
 """Bytes of file content in memory at once."""
 
+ACTIVITY_SECONDS = 25 * 60.0
+"""What an activity may take: below the `functionTimeout` of host.json, which would end its worker."""
+
 
 class Engine:
     """The dependencies of the activities; one a process, used on one event loop.
 
-    `transfers` bounds the requests with content in flight to `BACKUP_CONCURRENCY`, over all activities of the
-    process, `memory` the bytes of their content. Who needs both takes memory first.
+    `id` tells the process from every other. `transfers` bounds the requests with content in flight to
+    `BACKUP_CONCURRENCY`, over all activities of the process, `memory` the bytes of their content. Who needs
+    both takes memory first. `disk` gives the threads that touch the tree below a root.
     """
 
-    def __init__(self, settings: Settings, backups: Container, runs: Container) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        backups: Container,
+        runs: Container,
+        activity_seconds: float = ACTIVITY_SECONDS,
+    ) -> None:
+        self.id = uuid.uuid4().hex
         self.settings = settings
         self.backups = backups
-        self.runs = RunStore(runs)
+        self.runs = runs
+        self.activity_seconds = activity_seconds
+        self.plans = PlanStore(runs)
+        self.watch = RunWatch()
         self.transfers = asyncio.Semaphore(settings.concurrency)
         self.memory = ByteBudget(MEMORY)
         self.in_thread = Threads(settings.concurrency)
+        self.disk = Disks(settings.concurrency)
 
     def close(self) -> None:
         """End the threads."""
         self.in_thread.close()
+        self.disk.close()

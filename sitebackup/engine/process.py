@@ -4,22 +4,30 @@ from collections.abc import Mapping
 
 from sitebackup import names
 from sitebackup.blobs.account import RETRIES, Storage, connect
-from sitebackup.engine.engine import Engine
+from sitebackup.engine.engine import ACTIVITY_SECONDS, Engine
 from sitebackup.settings import Settings
 
 
 class ProcessEngine:
-    """What `sitebackup.activities.run` takes as its engine.
+    """What `sitebackup.activities.running.run` takes as its engine.
 
     Called on one event loop, and closed on it or after it has ended. A process without storage can be started
     all the same: its first activity then says what is missing.
-    `retries` is how often its requests to storage are tried again.
+    `retries` is how often its requests to storage are tried again, `activity_seconds` what an activity may
+    take.
     """
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str], retries: int = RETRIES) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        environment: Mapping[str, str],
+        retries: int = RETRIES,
+        activity_seconds: float = ACTIVITY_SECONDS,
+    ) -> None:
         self._settings = settings
         self._environment = environment
         self._retries = retries
+        self._activity_seconds = activity_seconds
         self._connected: tuple[Storage, Engine] | None = None
 
     def __call__(self) -> Engine:
@@ -28,7 +36,7 @@ class ProcessEngine:
             storage = connect(self._environment, self._retries)
             backups = storage.container(names.BACKUPS_CONTAINER)
             runs = storage.container(names.RUNS_CONTAINER)
-            self._connected = storage, Engine(self._settings, backups, runs)
+            self._connected = storage, Engine(self._settings, backups, runs, self._activity_seconds)
         return self._connected[1]
 
     async def close(self) -> None:

@@ -24,3 +24,17 @@ class Threads:
     def close(self) -> None:
         """End the threads."""
         self._pool.shutdown(cancel_futures=True)
+
+
+class Disks:
+    """Threads of each root."""
+
+    def __init__(self, count: int) -> None:
+        self._threads = Threads(count)
+
+    def __call__(self, root: str) -> Threads:
+        return self._threads
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.close()

@@ -49,7 +49,15 @@ class Left:
     path: str
 
 
-type Entry = Item | Odd | Left
+@dataclass(frozen=True, slots=True)
+class Unreached:
+    """A directory that cannot be listed now, for a trouble that may pass, and the reason."""
+
+    path: str
+    reason: str
+
+
+type Entry = Item | Odd | Left | Unreached
 
 
 def walk(

@@ -43,6 +43,11 @@ def runs() -> MemoryContainer:
     return MemoryContainer()
 
 
+async def goes_on(_: str) -> bool:
+    """A task hub that says of every run that it is not over."""
+    return False
+
+
 @asynccontextmanager
 async def an_engine(
     backups: Container, runs: Container, root: Path, *, list_budget: int = 20_000

@@ -15,15 +15,18 @@ from sitebackup import names
 from sitebackup.activities import listing
 from sitebackup.activities.running import run as run_activity
 from sitebackup.engine.engine import Engine
+from sitebackup.messages import Compared, Copied, CopyRequest, Findings, Written
 from sitebackup.records.packing import MAX_BYTES, MAX_FILES
 from sitebackup.settings import Settings
+from sitebackup.tally import Tally
 from sitebackup.tree.walking import Entry, Item, Left
+from tests.storage.conftest import goes_on
 from tests.support.hub import Hub
 from tests.support.memory import MemoryContainer
 
 MILLION = 1_000_000
 SIZE = 9_000
-"""Bytes in each file: full copy tasks, still below `MAX_BYTES`."""
+"""Bytes in each file: full batches, still below `MAX_BYTES`."""
 
 
 def wide(directory: str) -> tuple[list[str], int]:
@@ -56,7 +59,7 @@ def synthetic_walk(shape: Shape, directories: Iterable[str], budget: float) -> I
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("shape", [wide, flat])
-def test_every_file_is_in_exactly_one_task_and_no_history_grows_with_the_tree(
+def test_every_file_is_in_exactly_one_batch_and_no_history_grows_with_the_tree(
     shape: Shape, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def walk(_root: str, directories: Iterable[str], budget: float, _selection: object) -> Iterator[Entry]:
@@ -75,23 +78,24 @@ def test_every_file_is_in_exactly_one_task_and_no_history_grows_with_the_tree(
         engine = runner.run(connect())
 
         def get_file_list(request: Any) -> Any:
-            return runner.run(run_activity(listing.get_file_list, request, lambda: engine))
+            return runner.run(run_activity(listing.get_file_list, request, lambda: engine, goes_on))
 
         def copy(request: Any) -> Any:
             nonlocal copied
-            _, files = runner.run(engine.runs.read_task(request["run"], request["plan"], request["task"]))
+            asked = CopyRequest.from_json(request)
+            _, files = runner.run(engine.plans.read_batch(asked.run, asked.plan, asked.batch))
             assert 0 < len(files) <= MAX_FILES
             assert sum(file.size for file in files) <= MAX_BYTES
             seen.update(file.path for file in files)
             copied += len(files)
-            return {"files": len(files), "bytes": sum(file.size for file in files)}
+            return Copied(tally=Tally(files=len(files), bytes=sum(file.size for file in files))).to_json()
 
         hub = Hub(
             {
                 names.GET_FILE_LIST: get_file_list,
                 names.COPY_FILE_TO_BLOB: copy,
-                names.WRITE_MANIFEST: lambda _: {"manifest": "run/manifest.ndjson", "failed": 0, "named": []},
-                names.VERIFY_MANIFEST: lambda _: {"checked": copied, "missing": 0, "changed": 0},
+                names.WRITE_MANIFEST: lambda _: Written(manifest="run/manifest.ndjson").to_json(),
+                names.VERIFY_MANIFEST: lambda _: Compared(findings=Findings(checked=copied)).to_json(),
             },
             keep_turns=False,
             at_once=20,

@@ -7,21 +7,28 @@ import logging
 import os
 import re
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sitebackup.activities import listing
 from sitebackup.activities.copying import copy_file_to_blob
 from sitebackup.activities.listing import get_file_list
+from sitebackup.activities.running import Body
 from sitebackup.activities.running import run as run_activity
 from sitebackup.blobs import blobname
 from sitebackup.blobs.container import Properties
 from sitebackup.engine.engine import Engine
-from sitebackup.errors import FatalError, StorageUnavailableError
+from sitebackup.errors import FatalError
+from sitebackup.messages import Copied, CopyRequest, Listed, ListRequest, Message, Plan
+from sitebackup.ranges import Portion
 from sitebackup.records.packing import MAX_FILES
-from sitebackup.tree.walking import Item
-from tests.storage.conftest import an_engine
+from sitebackup.tally import Tally
+from sitebackup.tree.identity import marker
+from sitebackup.tree.walking import Entry, Item, Odd, Unreached
+from tests.storage.conftest import an_engine, goes_on
 from tests.support.memory import MemoryContainer
 
 
@@ -33,36 +40,47 @@ def make(root: Path, count: int, size: int = 1) -> set[Item]:
     return {Item(f"d{number % 7}/f{number}", "file", size) for number in range(count)}
 
 
-async def list_all(engine: Engine, root: Path) -> list[dict[str, Any]]:
+async def answer_of(body: Body, request: Message, engine: Engine) -> Any:
+    """Run an activity as a host does; return what goes into a history."""
+    return json.loads(json.dumps(await run_activity(body, request.to_json(), lambda: engine, goes_on)))
+
+
+async def list_tree(engine: Engine, root: Path, *portions: Portion) -> Listed:
+    return Listed.from_json(await answer_of(get_file_list, ListRequest("run", str(root), portions), engine))
+
+
+async def list_all(engine: Engine, root: Path) -> list[Listed]:
     """List `root` as the orchestration does, and return every answer."""
-    answers: list[dict[str, Any]] = []
-    hands: list[list[Any]] = [[]]
+    answers: list[Listed] = []
+    hands: list[tuple[Portion, ...]] = [()]
     while hands:
-        hand = hands.pop()
-        request = {"run": "run", "request": str(root), "left": hand}
-        answer: dict[str, Any] = await run_activity(get_file_list, request, lambda: engine)
-        answers.append(json.loads(json.dumps(answer)))
-        hands += [[part] for part in answer["left"]]
+        answer = await list_tree(engine, root, *hands.pop())
+        answers.append(answer)
+        hands += [(portion,) for portion in answer.portions]
     return answers
 
 
-async def files_in(engine: Engine, answers: list[dict[str, Any]]) -> list[list[Item]]:
-    """Return the copy tasks of the plans in `answers`."""
+async def copy(engine: Engine, plan: Plan, batch: int = 0) -> Copied:
+    return Copied.from_json(await answer_of(copy_file_to_blob, CopyRequest("run", plan.id, batch), engine))
+
+
+async def files_in(engine: Engine, answers: list[Listed]) -> list[list[Item]]:
+    """Return the batches of the plans in `answers`."""
     return [
-        (await engine.runs.read_task("run", plan, task))[1]
+        (await engine.plans.read_batch("run", plan.id, batch))[1]
         for answer in answers
-        for plan, tasks, _ in answer["plans"]
-        for task in range(tasks)
+        for plan in answer.plans
+        for batch in range(plan.batches)
     ]
 
 
-async def test_a_small_tree_is_planned_one_file_a_task(engine: Engine, tmp_path: Path) -> None:
+async def test_a_small_tree_is_planned_one_file_a_batch(engine: Engine, tmp_path: Path) -> None:
     files = make(tmp_path, 20, size=3)
     (answer,) = await list_all(engine, tmp_path)
-    assert answer.items() >= {"files": 20, "bytes": 60, "left": []}.items()
-    tasks = await files_in(engine, [answer])
-    assert all(len(task) == 1 for task in tasks)
-    assert {file for (file,) in tasks} == files
+    assert (answer.tally, answer.portions) == (Tally(files=20, bytes=60), ())
+    batches = await files_in(engine, [answer])
+    assert all(len(batch) == 1 for batch in batches)
+    assert {file for (file,) in batches} == files
 
 
 async def test_a_tree_beyond_the_budget_is_listed_by_more_calls_and_every_file_once(
@@ -72,10 +90,10 @@ async def test_a_tree_beyond_the_budget_is_listed_by_more_calls_and_every_file_o
     async with an_engine(backups, runs, tmp_path, list_budget=150) as engine:
         answers = await list_all(engine, tmp_path)
         assert len(answers) > 3
-        assert sum(answer["files"] for answer in answers) == 700
-        tasks = await files_in(engine, answers)
-    assert sorted(file.path for task in tasks for file in task) == sorted(file.path for file in files)
-    assert max(map(len, tasks)) <= MAX_FILES
+        assert sum(answer.tally.files for answer in answers) == 700
+        batches = await files_in(engine, answers)
+    assert sorted(file.path for batch in batches for file in batch) == sorted(file.path for file in files)
+    assert max(map(len, batches)) <= MAX_FILES
 
 
 async def test_listing_the_same_twice_at_the_same_time_writes_two_plans(
@@ -83,7 +101,7 @@ async def test_listing_the_same_twice_at_the_same_time_writes_two_plans(
 ) -> None:
     make(tmp_path, 300)
     first, second = await asyncio.gather(list_all(engine, tmp_path), list_all(engine, tmp_path))
-    assert first[0]["plans"] != second[0]["plans"]
+    assert first[0].plans != second[0].plans
     assert await files_in(engine, first) == await files_in(engine, second)
 
 
@@ -92,28 +110,28 @@ async def test_no_file_name_is_in_what_the_activities_return(engine: Engine, tmp
     (tmp_path / "name of a link").symlink_to("nowhere")
     os.mkfifo(tmp_path / "name of a fifo")
     (answer,) = await list_all(engine, tmp_path)
-    ((plan, tasks, _),) = answer["plans"]
-    requests = [{"run": "run", "plan": plan, "task": task} for task in range(tasks)]
-    answers = [answer, *[await copy_file_to_blob(request, engine) for request in requests]]
-    assert "name" not in json.dumps(answers)
+    (plan,) = answer.plans
+    copies = [CopyRequest("run", plan.id, batch) for batch in range(plan.batches)]
+    answers = [await answer_of(copy_file_to_blob, request, engine) for request in copies]
+    assert "name" not in json.dumps([answer.to_json(), *answers])
 
 
-async def test_a_copy_task_records_the_outcome_of_each_file(
+async def test_a_batch_records_the_outcome_of_each_file(
     engine: Engine, backups: MemoryContainer, runs: MemoryContainer, tmp_path: Path
 ) -> None:
     make(tmp_path, 300)
     (answer,) = await list_all(engine, tmp_path)
-    ((plan, *_),) = answer["plans"]
+    (plan,) = answer.plans
     first, second, third, *others = [file.path for file in (await files_in(engine, [answer]))[0]]
     (tmp_path / first).unlink()
     (tmp_path / second).unlink()
     (tmp_path / second).symlink_to("/etc/passwd")
     (tmp_path / third).write_bytes(b"longer")
-    tally = await copy_file_to_blob({"run": "run", "plan": plan, "task": 0}, engine)
-    assert tally == {"files": len(others) + 1, "bytes": len(others) + 6, "failed": 1, "vanished": 1}
+    done = await copy(engine, plan)
+    assert done.tally == Tally(files=len(others) + 1, bytes=len(others) + 6, failed=1, vanished=1)
     assert set(backups.blobs) == {blobname.encode(f"{tmp_path}/{path}") for path in [third, *others]}
 
-    outcomes = [json.loads(line) for line in runs.blobs[f"run/outcomes/{plan}-0.ndjson"][0].splitlines()]
+    outcomes = [json.loads(line) for line in runs.blobs[f"run/outcomes/{plan.id}-0.ndjson"][0].splitlines()]
     assert [row["path"] for row in outcomes] == sorted([first, second, third, *others])
     by_path = {row["path"]: row for row in outcomes}
     assert by_path[first] == {
@@ -147,17 +165,16 @@ async def test_a_root_that_was_unmounted_is_no_tree_whose_files_have_vanished(
 ) -> None:
     make(tmp_path, 14)
     async with an_engine(backups, runs, tmp_path, list_budget=1) as engine:
-        root: dict[str, Any] = {"run": "run", "request": str(tmp_path), "left": []}
-        first: Any = await get_file_list(root, engine)
-        entered: Any = await get_file_list({**root, "left": first["left"][:1]}, engine)
+        first = await list_tree(engine, tmp_path)
+        entered = await list_tree(engine, tmp_path, *first.portions[:1])
         for path in tmp_path.iterdir():
             shutil.rmtree(path)
 
-        [[plan, _, _]] = entered["plans"]
-        with pytest.raises(FatalError, match="is empty or not there any more, or not mounted"):
-            await copy_file_to_blob({"run": "run", "plan": plan, "task": 0}, engine)
-        with pytest.raises(FatalError, match="is empty or not there any more, or not mounted"):
-            await get_file_list({**root, "left": first["left"][1:]}, engine)
+        (plan,) = entered.plans
+        (error,) = (await copy(engine, plan)).errors
+        assert "is empty or not there any more, or not mounted" in error
+        (error,) = (await list_tree(engine, tmp_path, *first.portions[1:])).errors
+        assert "is empty or not there any more, or not mounted" in error
 
 
 async def test_a_root_that_leads_elsewhere_since_the_listing_began_is_said(
@@ -168,42 +185,41 @@ async def test_a_root_that_leads_elsewhere_since_the_listing_began_is_said(
     current = tmp_path / "current"
     current.symlink_to("1")
     async with an_engine(backups, runs, tmp_path, list_budget=1) as engine:
-        root: dict[str, Any] = {"run": "run", "request": str(current), "left": []}
-        first: Any = await get_file_list(root, engine)
+        first = await list_tree(engine, current)
         current.unlink()
         current.symlink_to("2")
         shutil.rmtree(tmp_path / "1")
-        with pytest.raises(FatalError, match=r"current' is not where it was when the backup began\.$"):
-            await get_file_list({**root, "left": first["left"]}, engine)
+        (error,) = (await list_tree(engine, current, *first.portions)).errors
+        assert error == f"'{current}' is not where it was when the backup began."
 
 
-async def test_copying_a_task_again_replaces_its_outcomes(
-    engine: Engine, runs: MemoryContainer, tmp_path: Path
+def a_walk_of(*entries: Entry) -> Callable[..., Iterator[Entry]]:
+    """Stands in for a disk that is in trouble."""
+
+    def walk(*_: object) -> Iterator[Entry]:
+        return iter(entries)
+
+    return walk
+
+
+async def test_a_root_that_cannot_be_read_is_no_tree_with_one_failure(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make(tmp_path, 1)
-    (answer,) = await list_all(engine, tmp_path)
-    ((plan, *_),) = answer["plans"]
-    request = {"run": "run", "plan": plan, "task": 0}
-    (tmp_path / "d0" / "f0").rename(tmp_path / "aside")
-    assert await copy_file_to_blob(request, engine) == {"vanished": 1}
-    (tmp_path / "aside").rename(tmp_path / "d0" / "f0")
-    assert await copy_file_to_blob(request, engine) == {"files": 1, "bytes": 1}
-    assert b"vanished" not in runs.blobs[f"run/outcomes/{plan}-0.ndjson"][0]
+    monkeypatch.setattr(listing, "walk", a_walk_of(Odd("", "failed", "Permission denied")))
+    answer = await list_tree(engine, tmp_path)
+    assert answer.errors == ("The root cannot be listed: Permission denied.",)
 
 
-async def test_storage_that_fails_is_raised_for_the_retry_policy(engine: Engine, tmp_path: Path) -> None:
-    class Down(MemoryContainer):
-        async def put(self, name: str, data: bytes, properties: Properties) -> str:
-            raise StorageUnavailableError("down")
-
-    make(tmp_path, 300)
-    (answer,) = await list_all(engine, tmp_path)
-    ((plan, *_),) = answer["plans"]
-    runs = engine.runs
-    async with an_engine(Down(), MemoryContainer(), tmp_path) as broken:
-        broken.runs = runs
-        with pytest.raises(StorageUnavailableError):
-            await run_activity(copy_file_to_blob, {"run": "run", "plan": plan, "task": 0}, lambda: broken)
+async def test_directories_that_do_not_answer_are_left_for_later_and_all_others_are_listed(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walk = a_walk_of(Item("a", "file", 1), Unreached("d", "Host is down"), Item("b", "file", 1))
+    monkeypatch.setattr(listing, "walk", walk)
+    answer = await list_tree(engine, tmp_path)
+    assert answer.troubles == ("A directory cannot be listed now: Host is down.",)
+    assert (answer.tally.files, answer.advanced) == (2, True)
+    (portion,) = answer.portions
+    assert (await engine.plans.read_portion("run", portion.plan, portion.number))[1] == ["d"]
 
 
 async def test_an_entry_that_the_listing_cannot_save_is_an_outcome_of_the_listing(
@@ -212,13 +228,11 @@ async def test_an_entry_that_the_listing_cannot_save_is_an_outcome_of_the_listin
     make(tmp_path, 3)
     os.mkfifo(tmp_path / "fifo")
     await leave(runs, tmp_path, "d0", "gone", "")
-    request = {"run": "run", "request": str(tmp_path), "left": [["p", 0]]}
-    answer = await get_file_list(request, engine)
-    assert isinstance(answer, dict)
-    assert answer.items() >= {"vanished": 1, "skipped": 1}.items()
-    ((plan, _, odd),) = answer["plans"]
-    assert odd
-    outcomes = runs.blobs[f"run/outcomes/{plan}-listing.ndjson"][0].splitlines()
+    answer = await list_tree(engine, tmp_path, Portion("p", 0))
+    assert (answer.tally.vanished, answer.tally.skipped) == (1, 1)
+    (plan,) = answer.plans
+    assert plan.odd
+    outcomes = runs.blobs[f"run/outcomes/{plan.id}-listing.ndjson"][0].splitlines()
     assert [json.loads(line) for line in outcomes] == [
         {"path": "fifo", "outcome": "skipped", "size": 0, "reason": "fifo"},
         {"path": "gone", "outcome": "vanished", "size": 0, "reason": "vanished while the tree was listed"},
@@ -226,8 +240,9 @@ async def test_an_entry_that_the_listing_cannot_save_is_an_outcome_of_the_listin
 
 
 async def leave(runs: MemoryContainer, root: Path, *directories: str) -> None:
-    """Leave `directories` to list as part 0 of the plan "p"."""
-    lines = b"".join(json.dumps(row).encode() + b"\n" for row in [(str(root), str(root)), *directories])
+    """Leave `directories` to list as portion 0 of the plan "p"."""
+    place = (str(root), os.path.realpath(root), marker(os.path.realpath(root)))
+    lines = b"".join(json.dumps(row).encode() + b"\n" for row in [place, *directories])
     await runs.put("run/plans/p.left-0.ndjson", lines, Properties())
 
 
@@ -265,16 +280,14 @@ async def test_what_is_outside_the_allowed_roots_is_not_touched(
 ) -> None:
     (tmp_path / "out").symlink_to("/etc")
     for root in ("/etc", f"{tmp_path}/out", f"{tmp_path}/../.."):
-        request: Any = root if form == "string" else {"run": "r", "request": root, "left": []}
         if form == "string":
             with pytest.raises(FatalError, match="outside the directories"):
-                await get_file_list(request, engine)
+                await get_file_list(root, engine)
             with pytest.raises(FatalError, match="outside the directories"):
                 await copy_file_to_blob(f"{root}/passwd", engine)
         else:
-            answer = await run_activity(get_file_list, request, lambda: engine)
-            assert isinstance(answer, dict)
-            assert "outside the directories" in answer["errors"][0]
+            (error,) = (await list_tree(engine, Path(root))).errors
+            assert "outside the directories" in error
     assert not backups.blobs
     assert not runs.blobs
 
@@ -285,19 +298,17 @@ async def test_what_was_planned_is_not_touched_either_once_it_is_outside_the_all
     make(tmp_path / "site", 14)
     (tmp_path / "other").mkdir()
     (tmp_path / "root").symlink_to("site")
-    root: dict[str, Any] = {"run": "run", "request": str(tmp_path / "root"), "left": []}
     async with an_engine(backups, runs, tmp_path, list_budget=1) as engine:
-        first: Any = await get_file_list(root, engine)
-        entered: Any = await get_file_list({**root, "left": first["left"][:1]}, engine)
+        first = await list_tree(engine, tmp_path / "root")
+        (plan,) = (await list_tree(engine, tmp_path / "root", *first.portions[:1])).plans
     (tmp_path / "root").unlink()
     (tmp_path / "root").symlink_to("other")
-    [[plan, _, _]] = entered["plans"]
     planned = dict(runs.blobs)
     async with an_engine(backups, runs, tmp_path / "other", list_budget=1) as engine:
-        with pytest.raises(FatalError, match="site' is outside the directories"):
-            await copy_file_to_blob({"run": "run", "plan": plan, "task": 0}, engine)
-        with pytest.raises(FatalError, match="site' is outside the directories"):
-            await get_file_list({**root, "left": first["left"][1:]}, engine)
+        (error,) = (await copy(engine, plan)).errors
+        assert "site' is outside the directories" in error
+        (error,) = (await list_tree(engine, tmp_path / "root", *first.portions[1:])).errors
+        assert "site' is outside the directories" in error
     assert not backups.blobs
     assert runs.blobs == planned
 
@@ -307,18 +318,17 @@ async def test_a_root_that_is_no_directory_is_said_with_its_path(
     engine: Engine, tmp_path: Path, name: str
 ) -> None:
     (tmp_path / "file").touch()
-    request: Any = {"run": "r", "request": {"rootDirectory": f"{tmp_path}/{name}"}, "left": []}
-    answer = await run_activity(get_file_list, request, lambda: engine)
+    request: Any = {"run": "r", "request": {"rootDirectory": f"{tmp_path}/{name}"}}
+    answer = await run_activity(get_file_list, request, lambda: engine, goes_on)
     said = {"missing": "does not exist", "file": "is not a directory"}[name]
-    assert answer == {"errors": [f"'{tmp_path}/{name}' {said}."]}
+    assert Listed.from_json(answer).errors == (f"'{tmp_path}/{name}' {said}.",)
 
 
 async def test_an_engine_that_cannot_connect_is_an_answer_to_an_orchestration() -> None:
     def connect() -> Engine:
         raise FatalError("AzureWebJobsStorage is not configured.")
 
-    assert await run_activity(get_file_list, {"run": "r"}, connect) == {
-        "errors": ["AzureWebJobsStorage is not configured."]
-    }
+    answer = await run_activity(get_file_list, {"run": "r"}, connect, goes_on)
+    assert Listed.from_json(answer).errors == ("AzureWebJobsStorage is not configured.",)
     with pytest.raises(FatalError):
-        await run_activity(get_file_list, os.sep, connect)
+        await run_activity(get_file_list, os.sep, connect, goes_on)

@@ -2,9 +2,10 @@
 
 import hashlib
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
-from sitebackup.blobs.container import Blob, Properties
-from sitebackup.errors import BlobMissingError, StorageUnavailableError
+from sitebackup.blobs.container import Blob, Condition, Properties
+from sitebackup.errors import BlobMissingError, ConditionNotMetError, StorageUnavailableError
 
 
 class MemoryContainer:
@@ -13,26 +14,37 @@ class MemoryContainer:
     def __init__(self) -> None:
         self.blobs: dict[str, tuple[bytes, Properties]] = {}
         self._blocks: dict[tuple[str, str], bytes] = {}
-        self._writes = 0
+        self._etags: dict[str, tuple[object, str]] = {}
+        self._versions = 0
 
-    async def put(self, name: str, data: bytes, properties: Properties) -> str:
+    async def put(
+        self, name: str, data: bytes, properties: Properties, condition: Condition | None = None
+    ) -> str:
         if properties.md5 is not None:
             _verify(data, properties.md5)
+        self._check(name, condition)
         self.blobs[name] = (data, properties)
-        return self._new_etag()
+        return self._etag(name)
 
     async def stage(self, name: str, block_id: str, data: bytes, md5: bytes) -> None:
         _verify(data, md5)
         self._blocks[name, block_id] = data
 
-    async def commit(self, name: str, block_ids: Sequence[str], properties: Properties) -> str:
+    async def commit(
+        self,
+        name: str,
+        block_ids: Sequence[str],
+        properties: Properties,
+        condition: Condition | None = None,
+    ) -> str:
+        self._check(name, condition)
         try:
             data = b"".join(self._blocks[name, block_id] for block_id in block_ids)
         except KeyError as error:
             raise StorageUnavailableError("InvalidBlockList") from error
         self._blocks = {key: block for key, block in self._blocks.items() if key[0] != name}
         self.blobs[name] = (data, properties)
-        return self._new_etag()
+        return self._etag(name)
 
     async def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         if name not in self.blobs:
@@ -43,16 +55,27 @@ class MemoryContainer:
         if name not in self.blobs:
             return None
         data, properties = self.blobs[name]
-        return Blob(name, len(data), properties.md5)
+        return Blob(name, len(data), properties.md5, self._etag(name), dict(properties.metadata))
 
     async def list(self, prefix: str) -> AsyncIterator[Blob]:
         for name in sorted(self.blobs):
             if name.startswith(prefix) and (blob := await self.find(name)) is not None:
-                yield blob
+                yield replace(blob, metadata=None)
 
-    def _new_etag(self) -> str:
-        self._writes += 1
-        return f'"{self._writes}"'
+    def _check(self, name: str, condition: Condition | None) -> None:
+        etag = self._etag(name) if name in self.blobs else None
+        if condition is not None and condition.etag != etag:
+            raise ConditionNotMetError("BlobAlreadyExists" if condition.etag is None else "ConditionNotMet")
+
+    def _etag(self, name: str) -> str:
+        """The ETag of what is there now, which a test may have put there itself."""
+        blob = self.blobs[name]
+        known, etag = self._etags.get(name, (None, ""))
+        if known is not blob:
+            self._versions += 1
+            etag = f'"{self._versions}"'
+            self._etags[name] = (blob, etag)
+        return etag
 
 
 def _verify(data: bytes, md5: bytes) -> None:

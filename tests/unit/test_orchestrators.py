@@ -1,57 +1,63 @@
 """The orchestrations, driven by Microsoft's replay engine, one turn a completed task."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
 from sitebackup import names
-from sitebackup.orchestrations.backup import MOST_WAITS, WAITS
+from sitebackup.messages import Answer, Compared, Copied, Findings, Listed, Plan, ReadBack, Written
+from sitebackup.orchestrations.patience import MOST_WAITS, WAITS
+from sitebackup.ranges import Portion
 from sitebackup.registry import ORCHESTRATORS
+from sitebackup.tally import Tally
 from tests.support.hub import Activity, Hub, Instance
 
 MOST_EVENTS = 1_000
 
 
-def listing(plan: str, tasks: int, left: int = 0, **tally: Any) -> dict[str, Any]:
-    """What E2_GetFileList answers: `tasks` copy tasks of one 10-byte file each."""
-    return {
-        "files": tasks,
-        "bytes": 10 * tasks,
-        "plans": [[plan, tasks, False]],
-        "left": [[plan, part] for part in range(left)],
-        **tally,
-    }
+def listing(plan: str, batches: int, portions: int = 0, failed: int = 0) -> dict[str, Any]:
+    """What E2_GetFileList answers: `batches` of one 10-byte file each."""
+    return Listed(
+        tally=Tally(files=batches, bytes=10 * batches, failed=failed),
+        plans=(Plan(plan, batches),),
+        portions=tuple(Portion(plan, number) for number in range(portions)),
+        advanced=True,
+    ).to_json()
 
 
 def copied(_: Any) -> dict[str, Any]:
-    return {"files": 1, "bytes": 10}
+    """What E2_CopyFileToBlob answers of a file."""
+    return Copied(tally=Tally(files=1, bytes=10), advanced=True).to_json()
 
 
-FINDINGS: dict[str, Any] = {
-    "checked": 1,
-    "bytes": 10,
-    "missing": 0,
-    "changed": 0,
-    "extra": 0,
-    "named": [],
-    "size": 1_000,
-}
+def failed(_: Any) -> dict[str, Any]:
+    """What E2_CopyFileToBlob answers of a file that cannot be saved."""
+    return Copied(tally=Tally(failed=1), advanced=True).to_json()
+
+
+def found(findings: Findings, size: int = 1_000) -> dict[str, Any]:
+    """What E2_VerifyManifest answers."""
+    return Compared(findings=findings, root_id="0123", size=size).to_json()
+
+
+FINDINGS = Findings(checked=1, bytes=10)
 GOOD_END: dict[str, Activity] = {
     names.WRITE_MANIFEST: lambda _: written(),
-    names.VERIFY_MANIFEST: lambda _: dict(FINDINGS),
+    names.VERIFY_MANIFEST: lambda _: found(FINDINGS),
 }
 
 
-def written(*named: str, failed: int = 0) -> dict[str, Any]:
+def written(*named: str, failed: int = 0, vanished: int = 0) -> dict[str, Any]:
     """What the manifest's writer says."""
-    return {"manifest": "run/manifest.ndjson", "failed": failed, "named": list(named)}
+    tally = Tally(failed=failed, vanished=vanished)
+    return Written(manifest="run/manifest.ndjson", tally=tally, named=named).to_json()
 
 
-def flat(tasks: int) -> dict[str, Activity]:
+def flat(batches: int) -> dict[str, Activity]:
     """A tree that one listing finds whole, and that is saved."""
-    return {names.GET_FILE_LIST: lambda _: listing("p", tasks), names.COPY_FILE_TO_BLOB: copied, **GOOD_END}
+    return {names.GET_FILE_LIST: lambda _: listing("p", batches), names.COPY_FILE_TO_BLOB: copied, **GOOD_END}
 
 
 def status_of(phase: str, files: dict[str, int], done: int, **more: Any) -> dict[str, Any]:
@@ -66,17 +72,22 @@ def backup(activities: Mapping[str, Activity], seed: int = 0) -> tuple[Hub, Inst
     return hub, hub.run(names.BACKUP_SITE_CONTENT, "/site")
 
 
-@pytest.mark.parametrize("tasks", [0, 1, 20, 21, 100, 101, 256])
-def test_every_copy_task_runs_once_and_the_output_is_the_sum_of_bytes(tasks: int) -> None:
+def down() -> dict[str, Any]:
+    """What an activity answers that a trouble kept from doing anything."""
+    return Answer(troubles=("storage is down",)).to_json()
+
+
+@pytest.mark.parametrize("batches", [1, 20, 21, 100, 101, 256])
+def test_every_batch_is_copied_once_and_the_output_is_the_sum_of_bytes(batches: int) -> None:
     seen: list[tuple[str, int]] = []
 
     def copy(request: dict[str, Any]) -> dict[str, Any]:
-        seen.append((request["plan"], request["task"]))
+        seen.append((request["plan"], request["batch"]))
         return copied(request)
 
-    hub, run = backup({**flat(tasks), names.COPY_FILE_TO_BLOB: copy})
-    assert run.output == 10 * tasks
-    assert sorted(seen) == [("p", task) for task in range(tasks)]
+    hub, run = backup({**flat(batches), names.COPY_FILE_TO_BLOB: copy})
+    assert run.output == 10 * batches
+    assert sorted(seen) == [("p", batch) for batch in range(batches)]
     assert max(instance.longest_history for instance in hub.instances) <= MOST_EVENTS
 
 
@@ -94,15 +105,16 @@ def test_listing_goes_on_in_rounds_and_then_in_sub_orchestrations_until_nothing_
     asked: list[list[Any]] = []
 
     def get_file_list(request: dict[str, Any]) -> dict[str, Any]:
-        asked.append(request["left"])
-        depth = request["left"][0][0].count("x") if request["left"] else 0
+        portions = request.get("portions", [])
+        asked.append(portions)
+        depth = portions[0][0].count("x") if portions else 0
         plan = "x" * (depth + 1) + str(len(asked))
-        return listing(plan, 1, left=3 if depth < 4 else 0)
+        return listing(plan, 1, portions=3 if depth < 4 else 0)
 
     hub, run = backup({**flat(0), names.GET_FILE_LIST: get_file_list})
-    parts = [tuple(part) for left in asked for part in left]
+    portions = [tuple(portion) for hand in asked for portion in hand]
     assert asked[0] == []
-    assert len(parts) == len(set(parts)) == 3 + 9 + 27 + 81
+    assert len(portions) == len(set(portions)) == 3 + 9 + 27 + 81
     assert run.output == 10 * len(asked)
     assert any(instance.name == names.LIST_TREE for instance in hub.instances)
     assert max(instance.longest_history for instance in hub.instances) <= MOST_EVENTS
@@ -110,7 +122,7 @@ def test_listing_goes_on_in_rounds_and_then_in_sub_orchestrations_until_nothing_
 
 def test_failed_files_do_not_stop_the_others_and_the_run_ends_failed_naming_them() -> None:
     def copy(request: dict[str, Any]) -> dict[str, Any]:
-        return {"failed": 1} if request["task"] % 10 == 0 else copied(request)
+        return failed(request) if request["batch"] % 10 == 0 else copied(request)
 
     report = written(*(f"f{n}: Permission denied" for n in range(10)), failed=12)
     activities: dict[str, Activity] = {
@@ -133,7 +145,7 @@ def test_failed_files_do_not_stop_the_others_and_the_run_ends_failed_naming_them
 
 
 def test_a_vanished_file_is_counted_and_is_no_failure() -> None:
-    _, run = backup({**flat(1), names.COPY_FILE_TO_BLOB: lambda _: {"vanished": 1}})
+    _, run = backup({**flat(1), names.COPY_FILE_TO_BLOB: lambda _: Copied(tally=Tally(vanished=1)).to_json()})
     assert run.failure is None
     assert run.output == 0
     assert run.statuses[-1]["files"]["vanished"] == 1
@@ -144,7 +156,7 @@ def test_a_permanent_error_ends_the_run_without_a_retry() -> None:
 
     def get_file_list(request: Any) -> dict[str, Any]:
         calls.append(request)
-        return {"errors": ["'/site' does not exist."]}
+        return Answer(errors=("'/site' does not exist.",)).to_json()
 
     _, run = backup({names.GET_FILE_LIST: get_file_list})
     assert run.failure == "'/site' does not exist."
@@ -155,15 +167,13 @@ def test_what_fails_for_a_while_is_done_again_until_it_is_done_and_nothing_else_
     calls: dict[int, int] = {}
 
     def copy(request: dict[str, Any]) -> dict[str, Any]:
-        task = request["task"]
-        calls[task] = calls.get(task, 0) + 1
-        if task in (7, 150) and calls[task] < 5:
-            raise RuntimeError("storage is down")
-        return copied(request)
+        batch = request["batch"]
+        calls[batch] = calls.get(batch, 0) + 1
+        return down() if batch in (7, 150) and calls[batch] < 5 else copied(request)
 
     hub, run = backup({**flat(200), names.COPY_FILE_TO_BLOB: copy})
     assert run.output == 2_000
-    assert calls == {task: 5 if task in (7, 150) else 1 for task in range(200)}
+    assert calls == {batch: 5 if batch in (7, 150) else 1 for batch in range(200)}
     waiting = [status["waitingFor"] for status in run.statuses if "waitingFor" in status]
     assert waiting
     assert all("storage is down" in text for text in waiting)
@@ -171,50 +181,151 @@ def test_what_fails_for_a_while_is_done_again_until_it_is_done_and_nothing_else_
     assert max(instance.longest_history for instance in hub.instances) <= MOST_EVENTS
 
 
-@pytest.mark.parametrize(
-    "broken", [names.GET_FILE_LIST, names.COPY_FILE_TO_BLOB, names.WRITE_MANIFEST, names.VERIFY_MANIFEST]
-)
+@pytest.mark.parametrize("broken", [names.GET_FILE_LIST, names.COPY_FILE_TO_BLOB, names.VERIFY_MANIFEST])
 def test_what_fails_for_too_long_ends_the_run_with_its_cause(broken: str) -> None:
     calls = 0
 
     def fail(_: Any) -> Any:
         nonlocal calls
         calls += 1
-        raise RuntimeError("storage is down")
+        return down()
 
     _, run = backup({**flat(1), broken: fail})
-    assert run.failure is not None
-    assert run.failure.startswith("Gave up after waiting 705 seconds in all: ")
-    assert run.failure.endswith("storage is down")
-    assert calls == 2 * (len(WAITS) + 1)
+    assert run.failure == "Gave up after waiting 705 seconds in all: storage is down"
+    assert calls == len(WAITS) + 1
 
 
-@pytest.mark.parametrize(("tasks", "failures"), [(48, 11), (200, 5)])
-def test_no_history_grows_beyond_bounds_while_storage_fails(tasks: int, failures: int) -> None:
+def test_an_activity_that_loses_its_worker_three_times_is_tried_again_and_nothing_waits() -> None:
+    lost: dict[str, int] = {}
+
+    def lose(answer: Activity) -> Activity:
+        def activity(request: Any) -> Any:
+            key = str(request)
+            lost[key] = lost.get(key, 0) + 1
+            if lost[key] <= 3:
+                raise RuntimeError("Exception while executing function: E2_CopyFileToBlob")
+            return answer(request)
+
+        return activity
+
+    activities = flat(5)
+    _, run = backup({name: lose(answer) for name, answer in activities.items()})
+    assert (run.failure, run.output) == (None, 50)
+    assert set(lost.values()) == {4}
+    assert not any("waitingFor" in status for status in run.statuses)
+
+
+def test_an_activity_that_ends_without_a_word_time_and_again_ends_the_run_with_words() -> None:
+    def lose(_: Any) -> Any:
+        raise RuntimeError
+
+    _, run = backup({**flat(1), names.COPY_FILE_TO_BLOB: lose})
+    assert run.failure == "Gave up after waiting 705 seconds in all: A part of the run ended without a word."
+
+
+def test_a_run_that_gives_up_writes_the_manifest_of_what_it_saved() -> None:
+    asked: list[dict[str, Any]] = []
+
+    def copy(request: dict[str, Any]) -> dict[str, Any]:
+        return down() if request["batch"] == 3 else copied(request)
+
+    def write(request: dict[str, Any]) -> dict[str, Any]:
+        asked.append(request)
+        return written(failed=1)
+
+    _, run = backup({**flat(40), names.COPY_FILE_TO_BLOB: copy, names.WRITE_MANIFEST: write})
+    assert run.failure == "Gave up after waiting 705 seconds in all: storage is down"
+    (request,) = asked
+    assert request["gave_up"] == run.failure
+    assert [plan[:2] for plan in request["plans"]] == [["p", 40]]
+    assert run.statuses[-1]["manifest"] == "backup-runs/run/manifest.ndjson"
+    assert run.statuses[-1]["files"]["done"] == 39
+
+
+def test_a_run_that_gives_up_listing_hands_on_what_was_not_listed() -> None:
+    asked: list[dict[str, Any]] = []
+
+    def get_file_list(request: dict[str, Any]) -> dict[str, Any]:
+        return down() if request.get("portions") == [["p", 1]] else listing("p", 3, portions=2)
+
+    def write(request: dict[str, Any]) -> dict[str, Any]:
+        asked.append(request)
+        return written(failed=1)
+
+    def first(request: dict[str, Any]) -> dict[str, Any]:
+        return listing("q", 1) if request.get("portions") == [["p", 0]] else get_file_list(request)
+
+    _, run = backup({**flat(0), names.GET_FILE_LIST: first, names.WRITE_MANIFEST: write})
+    assert run.failure == "Gave up after waiting 705 seconds in all: storage is down"
+    assert asked[0]["portions"] == [["p", 1]]
+    assert [plan[0] for plan in asked[0]["plans"]] == ["p", "q"]
+
+
+def test_an_error_in_the_middle_of_a_run_does_not_throw_it_away() -> None:
+    asked: list[dict[str, Any]] = []
+
+    def copy(request: dict[str, Any]) -> dict[str, Any]:
+        wrong = Answer(errors=("Storage refuses the app's credentials.",)).to_json()
+        return wrong if request["batch"] == 3 else copied(request)
+
+    def write(request: dict[str, Any]) -> dict[str, Any]:
+        asked.append(request)
+        return written(failed=1)
+
+    _, run = backup({**flat(40), names.COPY_FILE_TO_BLOB: copy, names.WRITE_MANIFEST: write})
+    assert run.failure == "Storage refuses the app's credentials."
+    assert len(asked) == 1
+
+
+def test_a_root_with_nothing_to_save_fails_the_run_unless_that_is_allowed() -> None:
+    _, run = backup(flat(0))
+    assert run.failure == (
+        "There is nothing to back up: '/site' is empty, or the patterns leave nothing of it."
+        " Set allowEmpty if that is right."
+    )
+    allowed = Hub(flat(0)).run(names.BACKUP_SITE_CONTENT, {"rootDirectory": "/site", "allowEmpty": True})
+    assert (allowed.failure, allowed.output) == (None, 0)
+
+
+def test_a_tree_of_which_more_than_half_vanished_fails_the_run() -> None:
+    activities: dict[str, Activity] = {
+        **flat(102),
+        names.COPY_FILE_TO_BLOB: lambda request: (
+            copied(request) if request["batch"] < 2 else Copied(tally=Tally(vanished=1)).to_json()
+        ),
+        names.WRITE_MANIFEST: lambda _: written(vanished=100),
+    }
+    _, run = backup(activities)
+    assert run.failure == "100 of 102 entries vanished while the backup ran: more than half."
+
+
+@pytest.mark.parametrize(
+    ("batches", "failures", "fail"),
+    [(24, 6, down), (24, 14, lambda: 1 / 0), (200, 6, down), (200, 14, lambda: 1 / 0)],
+)
+def test_no_history_grows_beyond_bounds_while_storage_fails(
+    batches: int, failures: int, fail: Callable[[], Any]
+) -> None:
     calls: dict[str, int] = {}
 
     def copy(request: Any) -> Any:
         key = str(request)
         calls[key] = calls.get(key, 0) + 1
-        if calls[key] <= failures:
-            raise RuntimeError("storage is down")
-        return copied(request)
+        return fail() if calls[key] <= failures else copied(request)
 
-    hub, run = backup({**flat(tasks), names.COPY_FILE_TO_BLOB: copy})
-    assert run.output == 10 * tasks
+    hub, run = backup({**flat(batches), names.COPY_FILE_TO_BLOB: copy})
+    assert run.output == 10 * batches
     assert max(instance.longest_history for instance in hub.instances) <= MOST_EVENTS
 
 
 def outages(of: int) -> Activity:
-    """A copy activity in `of` outages, each of which ends with one more task done."""
+    """A copy activity in `of` outages, each of which ends with one more batch done."""
     calls: dict[int, int] = {}
 
     def copy(request: dict[str, Any]) -> dict[str, Any]:
-        task = request["task"]
-        calls[task] = calls.get(task, 0) + 1
-        if task < of and calls[task] <= 2 * (task + 1):
-            raise RuntimeError("storage is down")
-        return copied(request)
+        batch = request["batch"]
+        calls[batch] = calls.get(batch, 0) + 1
+        return down() if batch < of and calls[batch] <= batch + 1 else copied(request)
 
     return copy
 
@@ -240,9 +351,7 @@ def test_no_event_grows_with_the_tree_while_storage_fails() -> None:
     def copy(request: Any) -> Any:
         nonlocal calls
         calls += 1
-        if calls <= 2 * 400:
-            raise RuntimeError("storage is down")
-        return copied(request)
+        return down() if calls <= 400 else copied(request)
 
     hub, run = backup({**flat(400), names.COPY_FILE_TO_BLOB: copy})
     assert run.output == 4_000
@@ -255,9 +364,7 @@ def test_a_deep_verification_sits_out_what_fails_for_a_while() -> None:
     def read_back(_: Any) -> dict[str, Any]:
         nonlocal calls
         calls += 1
-        if calls < 6:
-            raise RuntimeError("storage is down")
-        return {"checked": 1, "bytes": 5}
+        return down() if calls < 6 else read(checked=1, bytes=5)
 
     _, run = verify({names.VERIFY_BLOBS: read_back}, {"instanceId": "0123", "deep": True})
     assert (run.failure, run.output["checked"]) == (None, 1)
@@ -267,12 +374,12 @@ def test_a_listing_that_fails_for_a_while_loses_no_part_of_the_tree() -> None:
     asked: list[Any] = []
 
     def get_file_list(request: dict[str, Any]) -> dict[str, Any]:
-        left = request["left"]
-        asked.append(left)
-        if asked.count(left) < 4:
-            raise RuntimeError("storage is down")
-        depth = left[0][0].count("x") if left else 0
-        return listing("x" * (depth + 1) + str(len(asked)), 1, left=2 if depth < 3 else 0)
+        portions = request.get("portions", [])
+        asked.append(portions)
+        if asked.count(portions) < 4:
+            return down()
+        depth = portions[0][0].count("x") if portions else 0
+        return listing("x" * (depth + 1) + str(len(asked)), 1, portions=2 if depth < 3 else 0)
 
     _, run = backup({**flat(0), names.GET_FILE_LIST: get_file_list})
     assert run.failure is None
@@ -280,14 +387,14 @@ def test_a_listing_that_fails_for_a_while_loses_no_part_of_the_tree() -> None:
 
 
 def test_a_container_that_is_not_what_the_manifest_says_fails_the_run() -> None:
-    found = FINDINGS | {
-        "checked": 9,
-        "missing": 1,
-        "changed": 1,
-        "named": ["a is missing", "b has another MD5"],
-    }
-    _, run = backup({**flat(9), names.VERIFY_MANIFEST: lambda _: dict(found)})
+    wrong = Findings(checked=9, missing=1, changed=1, named=("a is missing", "b has another MD5"))
+    _, run = backup({**flat(9), names.VERIFY_MANIFEST: lambda _: found(wrong)})
     assert run.failure == "2 of 9 blobs are not what was saved: a is missing; b has another MD5."
+
+
+def read(**findings: Any) -> dict[str, Any]:
+    """What E2_VerifyBlobs answers."""
+    return ReadBack(findings=Findings(**findings), advanced=True).to_json()
 
 
 def verify(activities: Mapping[str, Activity], request: Any) -> tuple[Hub, Instance]:
@@ -297,7 +404,7 @@ def verify(activities: Mapping[str, Activity], request: Any) -> tuple[Hub, Insta
 
 def test_a_verification_answers_with_what_it_found() -> None:
     _, run = verify({}, "0123")
-    assert run.output == {key: value for key, value in FINDINGS.items() if key != "size"}
+    assert run.output == {"checked": 1, "bytes": 10, "missing": 0, "changed": 0, "extra": 0, "named": []}
 
 
 @pytest.mark.parametrize("size", [1, 300_000, 100 * 256 * 1024, 100 * 256 * 1024 + 1, 400 * 256 * 1024])
@@ -305,11 +412,11 @@ def test_a_deep_verification_reads_every_byte_of_the_manifest_once(size: int) ->
     ranges: list[tuple[int, int]] = []
 
     def read_back(request: dict[str, Any]) -> dict[str, Any]:
-        ranges.extend((begin, begin + count) for _, begin, count in request["shares"])
-        return {"checked": 1, "bytes": 5}
+        ranges.extend((begin, begin + count) for _, begin, count in request["spans"])
+        return read(checked=1, bytes=5)
 
     activities: dict[str, Activity] = {
-        names.VERIFY_MANIFEST: lambda _: FINDINGS | {"size": size, "extra": 3},
+        names.VERIFY_MANIFEST: lambda _: found(Findings(checked=1, extra=3), size),
         names.VERIFY_BLOBS: read_back,
     }
     hub, run = verify(activities, {"instanceId": "0123", "deep": True})
@@ -322,8 +429,8 @@ def test_a_deep_verification_reads_every_byte_of_the_manifest_once(size: int) ->
 
 
 def test_a_verification_that_finds_trouble_fails_and_names_it() -> None:
-    trouble: Activity = lambda _: {"checked": 5, "changed": 1, "named": ["a has another content"]}  # noqa: E731
-    _, run = verify({names.VERIFY_BLOBS: trouble}, {"instanceId": "0123", "deep": True})
+    trouble = read(checked=5, changed=1, named=("a has another content",))
+    _, run = verify({names.VERIFY_BLOBS: lambda _: trouble}, {"instanceId": "0123", "deep": True})
     assert run.failure == "1 of 5 blobs are not what was saved: a has another content."
 
 
@@ -332,8 +439,9 @@ def test_replayed_from_any_point_of_its_history_each_orchestrator_makes_the_same
     plans, dice = itertools.count(), itertools.count(seed)
 
     def get_file_list(request: dict[str, Any]) -> dict[str, Any]:
-        depth = request["left"][0][0].count("x") if request["left"] else 0
-        return listing(f"{'x' * (depth + 1)}{next(plans)}", 8, left=3 if depth < 3 else 0, failed=1)
+        portions = request.get("portions", [])
+        depth = portions[0][0].count("x") if portions else 0
+        return listing(f"{'x' * (depth + 1)}{next(plans)}", 8, portions=3 if depth < 3 else 0, failed=1)
 
     def copy(request: dict[str, Any]) -> dict[str, Any]:
         if next(dice) % 13 == 0:
@@ -343,13 +451,13 @@ def test_replayed_from_any_point_of_its_history_each_orchestrator_makes_the_same
     activities: dict[str, Activity] = {
         names.GET_FILE_LIST: get_file_list,
         names.COPY_FILE_TO_BLOB: copy,
-        names.VERIFY_BLOBS: lambda _: {"checked": 1},
+        names.VERIFY_BLOBS: lambda _: read(checked=1),
         **GOOD_END,
     }
     hub = Hub(activities, seed)
     hub.run(names.BACKUP_SITE_CONTENT, {"rootDirectory": "/site"})
     hub.run(names.VERIFY_BACKUP, {"instanceId": "run", "deep": True}, "verification")
-    hub.run(names.VERIFY_CONTENTS, {"shares": [("run", 0, 3_000_000)]}, "contents")
+    hub.run(names.VERIFY_CONTENTS, {"run": "verification", "spans": [("run", 0, 3_000_000)]}, "contents")
     assert {instance.name for instance in hub.instances} == set(ORCHESTRATORS)
     for instance in hub.instances:
         for turn in instance.turns:
@@ -372,9 +480,9 @@ def test_no_activity_is_called_without_a_retry_policy() -> None:
 
     activities = {
         names.GET_FILE_LIST: fail_once(listing("p", 3)),
-        names.COPY_FILE_TO_BLOB: fail_once({"failed": 1}),
+        names.COPY_FILE_TO_BLOB: fail_once(failed(None)),
         names.WRITE_MANIFEST: fail_once(written("a: b", failed=3)),
-        names.VERIFY_MANIFEST: fail_once(dict(FINDINGS)),
+        names.VERIFY_MANIFEST: fail_once(found(FINDINGS)),
     }
     _, run = backup(activities)
     assert run.failure is not None

@@ -90,7 +90,13 @@ def test_any_body_is_either_refused_or_names_an_allowed_absolute_root(body: byte
 
 
 def test_options_are_read_and_told_again_in_the_callers_spelling() -> None:
-    options = {"include": ["*.txt"], "exclude": ["/cache/"], "oneFileSystem": True, "allowPartial": True}
+    options = {
+        "include": ["*.txt"],
+        "exclude": ["/cache/"],
+        "oneFileSystem": True,
+        "allowPartial": True,
+        "allowEmpty": False,
+    }
     parsed = BackupRequest.parse({"rootDirectory": "/srv", **options})
     assert parsed == BackupRequest("/srv", ("*.txt",), ("/cache/",), one_file_system=True, allow_partial=True)
     assert parsed.to_json() == options

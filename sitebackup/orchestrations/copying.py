@@ -1,0 +1,49 @@
+"""E2_CopyBatches: shares of the batches of a run, split again while they are too many."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from durabletask.task import OrchestrationContext
+
+from sitebackup import names
+from sitebackup.messages import Copied, CopyRequest, SharesRequest
+from sitebackup.orchestrations.gathering import Steps, activity, gather, nobody, part
+from sitebackup.ranges import Share, split
+
+FAN_OUT = 24
+"""Batches, or groups of them, that one instance waits for: 4 events each, and 8 more for each retry."""
+
+
+def copy_batches(ctx: OrchestrationContext, request: Any) -> Steps[dict[str, Any]]:
+    """Copy what a `SharesRequest` asks for; return `Copied`."""
+    asked = SharesRequest.from_json(request)
+    return (yield from copy_shares(ctx, asked.run, asked.shares, 1, nobody)).to_json()
+
+
+def copy_shares(
+    ctx: OrchestrationContext,
+    run: str,
+    shares: Sequence[Share],
+    least_parts: int,
+    progress: Callable[[Copied], None],
+) -> Steps[Copied]:
+    """Copy the batches of `shares`, in at least so many parts if they are too many for one instance."""
+    batches = sum(share.count for share in shares)
+    if batches <= FAN_OUT:
+        calls = [
+            activity(
+                ctx,
+                names.COPY_FILE_TO_BLOB,
+                CopyRequest(run=run, plan=share.of, batch=batch),
+                Copied(shares=(Share(share.of, batch, 1),)),
+            )
+            for share in shares
+            for batch in range(share.first, share.first + share.count)
+        ]
+    else:
+        parts = min(FAN_OUT, max(least_parts, -(-batches // FAN_OUT)))
+        calls = [
+            part(ctx, names.COPY_BATCHES, SharesRequest(run=run, shares=group), Copied(shares=group))
+            for group in split(shares, -(-batches // parts))
+        ]
+    return Copied.of((yield from gather(calls, progress)))

@@ -1,0 +1,80 @@
+"""Calling activities and sub-orchestrations, and waiting for many of them."""
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import batched
+from typing import Any
+
+import msgspec
+from durabletask.task import OrchestrationContext, RetryPolicy, Task, when_all, when_any
+
+from sitebackup.messages import Answer, Message
+
+STEPS = 20
+"""Steps in which a backup sees its batches complete: its custom status moves by 5 %."""
+
+_RETRY = RetryPolicy(
+    first_retry_interval=timedelta(seconds=3), max_number_of_attempts=5, backoff_coefficient=2.0
+)
+"""For activities that end without an answer: in Azure, each that runs in a worker process when that ends.
+
+Five attempts in three quarters of a minute, which is longer than a worker takes to start. A trouble that an
+activity knows is an answer, and `patience` waits for it.
+"""
+
+type Steps[T] = Generator[Task[Any], Any, T]
+
+
+@dataclass(frozen=True, slots=True)
+class Call[A: Answer]:
+    """A task that is under way, and its answer if it does not say what is undone: `undone`, all of it."""
+
+    task: Task[Any]
+    undone: A
+
+    def answer(self) -> A:
+        """Return the answer of a task that has ended."""
+        kind = type(self.undone)
+        if self.task.is_failed:
+            # Azure gives no message for an orchestration that was terminated.
+            reason = self.task.get_exception().details.message or "A part of the run ended without a word."
+            return msgspec.structs.replace(self.undone, troubles=(reason,))
+        answer = kind.from_json(self.task.get_result())
+        if answer.troubles and answer == kind(troubles=answer.troubles):
+            return msgspec.structs.replace(self.undone, troubles=answer.troubles)
+        return answer
+
+
+def activity[A: Answer](ctx: OrchestrationContext, name: str, request: Message, undone: A) -> Call[A]:
+    """Call an activity."""
+    return Call(ctx.call_activity(name, input=request.to_json(), retry_policy=_RETRY), undone)
+
+
+def part[A: Answer](ctx: OrchestrationContext, name: str, request: Message, undone: A) -> Call[A]:
+    """Call a sub-orchestration, without a retry policy: its activities have theirs."""
+    return Call(ctx.call_sub_orchestrator(name, input=request.to_json()), undone)
+
+
+def gather[A: Answer](calls: Sequence[Call[A]], progress: Callable[[A], None]) -> Steps[list[A]]:
+    """Wait for all `calls` and return their answers, telling `progress` each one in `STEPS` steps."""
+    groups = list(batched(calls, -(-len(calls) // STEPS) or 1, strict=False))
+    waiting = {id(task): (task, group) for group in groups for task in [when_all([c.task for c in group])]}
+    answers: dict[int, A] = {}
+    while waiting:
+        done = yield when_any([task for task, _ in waiting.values()])
+        _, group = waiting.pop(id(done))
+        for call in group:
+            answers[id(call)] = call.answer()
+            progress(answers[id(call)])
+    return [answers[id(call)] for call in calls]
+
+
+def alone[A: Answer](call: Call[A], progress: Callable[[A], None]) -> Steps[A]:
+    """Wait for one call."""
+    (answer,) = yield from gather([call], progress)
+    return answer
+
+
+def nobody(_: Answer) -> None:
+    """Progress of a sub-orchestration: its parent learns it from the answer."""

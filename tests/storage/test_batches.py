@@ -1,0 +1,222 @@
+"""Batches that are not copied in one go: what is done stays done; a file that ends its worker is found."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from sitebackup.activities.copying import MOST_BREAKS, copy_file_to_blob
+from sitebackup.activities.running import run as run_activity
+from sitebackup.blobs.container import Condition, Properties
+from sitebackup.engine.engine import Engine
+from sitebackup.errors import StorageUnavailableError
+from sitebackup.messages import Copied, CopyRequest
+from sitebackup.ranges import Share
+from sitebackup.settings import Settings
+from sitebackup.tally import Tally
+from sitebackup.tree.identity import marker
+from sitebackup.tree.place import Place
+from sitebackup.tree.walking import Item
+from tests.storage.conftest import goes_on
+from tests.support.memory import MemoryContainer
+
+
+class WorkerEndedError(BaseException):
+    """Stands for the end of the process: nothing after it is done."""
+
+
+class Fragile(MemoryContainer):
+    """A container of backups: `before` is called with the name of each blob before it is written."""
+
+    def __init__(self, before: Callable[[str], None]) -> None:
+        super().__init__()
+        self._before = before
+        self.written: list[str] = []
+
+    async def put(
+        self, name: str, data: bytes, properties: Properties, condition: Condition | None = None
+    ) -> str:
+        self._before(name.rpartition("/")[2])
+        self.written.append(name.rpartition("/")[2])
+        return await super().put(name, data, properties, condition)
+
+
+@asynccontextmanager
+async def a_process(backups: MemoryContainer, runs: MemoryContainer, root: Path) -> AsyncGenerator[Engine]:
+    engine = Engine(Settings((str(root),), concurrency=8, list_budget=1), backups, runs)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+async def plan_of(runs: MemoryContainer, root: Path, files: int) -> str:
+    """Plan one batch of so many files, and return the plan's ID."""
+    for number in range(files):
+        (root / f"f{number:03d}").write_bytes(b"x")
+    async with a_process(MemoryContainer(), runs, root) as engine:
+        real = os.path.realpath(root)
+        plan = engine.plans.new_plan("run", Place(str(root), real, marker(real)))
+        await plan.add([[Item(f"f{number:03d}", "file", 1) for number in range(files)]])
+        await plan.close([])
+    return plan.id
+
+
+async def attempt(engine: Engine, plan: str) -> Copied:
+    request = CopyRequest("run", plan, 0).to_json()
+    return Copied.from_json(await run_activity(copy_file_to_blob, request, lambda: engine, goes_on))
+
+
+async def attempts_in_new_processes(
+    backups: MemoryContainer, runs: MemoryContainer, root: Path, plan: str
+) -> tuple[Copied, int]:
+    """Try until an attempt ends, each in a process of its own; return its answer, and how many broke."""
+    for broken in range(100):
+        async with a_process(backups, runs, root) as engine:
+            try:
+                return await attempt(engine, plan), broken
+            except (WorkerEndedError, BaseExceptionGroup):
+                continue
+    raise AssertionError("no attempt ended")
+
+
+def outcomes(runs: MemoryContainer, plan: str) -> dict[str, str]:
+    lines = runs.blobs[f"run/outcomes/{plan}-0.ndjson"][0].splitlines()
+    rows: Iterable[dict[str, str]] = map(json.loads, lines)
+    return {row["path"]: row.get("reason", row["outcome"]) for row in rows}
+
+
+@pytest.mark.parametrize("files", [1, 2, 500])
+async def test_a_file_that_ends_its_worker_each_time_fails_by_itself_and_all_others_are_saved(
+    runs: MemoryContainer, tmp_path: Path, files: int
+) -> None:
+    poison = f"f{files // 2:03d}"
+
+    def end_at_poison(name: str) -> None:
+        if name == poison:
+            raise WorkerEndedError
+
+    plan = await plan_of(runs, tmp_path, files)
+    answer, broken = await attempts_in_new_processes(Fragile(end_at_poison), runs, tmp_path, plan)
+    assert answer.tally == Tally(files=files - 1, bytes=files - 1, failed=1)
+    ends = outcomes(runs, plan)
+    assert ends.pop(poison) == f"its worker ended while it was copied, {MOST_BREAKS} times"
+    assert len(ends) == files - 1
+    assert set(ends.values()) <= {"copied"}
+    assert broken <= 6  # 500, 62, 7 and 1 at once, and that one three times
+
+
+async def test_a_file_whose_worker_ended_twice_by_chance_is_saved(
+    runs: MemoryContainer, tmp_path: Path
+) -> None:
+    chances = iter([True] * (MOST_BREAKS - 1))
+
+    def end_by_chance(_: str) -> None:
+        if next(chances, False):
+            raise WorkerEndedError
+
+    plan = await plan_of(runs, tmp_path, 1)
+    answer, broken = await attempts_in_new_processes(Fragile(end_by_chance), runs, tmp_path, plan)
+    assert (answer.tally, broken) == (Tally(files=1, bytes=1), MOST_BREAKS - 1)
+
+
+async def test_workers_that_end_at_random_make_no_file_of_a_large_batch_fail(
+    runs: MemoryContainer, tmp_path: Path
+) -> None:
+    count = 0
+
+    def end_now_and_then(_: str) -> None:
+        nonlocal count
+        count += 1
+        if count % 37 == 0:
+            raise WorkerEndedError
+
+    plan = await plan_of(runs, tmp_path, 300)
+    backups = Fragile(end_now_and_then)
+    answer, broken = await attempts_in_new_processes(backups, runs, tmp_path, plan)
+    assert answer.tally == Tally(files=300, bytes=300)
+    assert broken > 2
+    assert len(backups.blobs) == 300
+
+
+async def test_what_is_done_of_a_batch_stays_done_when_storage_fails_for_the_rest(
+    runs: MemoryContainer, tmp_path: Path
+) -> None:
+    fails = {"f007", "f100"}
+
+    def refuse(name: str) -> None:
+        if name in fails:
+            raise StorageUnavailableError("down")
+
+    plan = await plan_of(runs, tmp_path, 300)
+    backups = Fragile(refuse)
+    async with a_process(backups, runs, tmp_path) as engine:
+        answer = await attempt(engine, plan)
+        assert answer == Copied(shares=(Share(plan, 0, 1),), troubles=("down",), advanced=True)
+        fails.clear()
+        assert (await attempt(engine, plan)).tally == Tally(files=300, bytes=300)
+    assert len(backups.written) == 300, "a file that was saved was sent again"
+
+
+async def test_a_batch_that_is_done_is_not_copied_again(runs: MemoryContainer, tmp_path: Path) -> None:
+    plan = await plan_of(runs, tmp_path, 20)
+    backups = MemoryContainer()
+    async with a_process(backups, runs, tmp_path) as engine:
+        first = await attempt(engine, plan)
+        (tmp_path / "f000").write_bytes(b"changed")
+        assert await attempt(engine, plan) == first
+    assert {data for data, _ in backups.blobs.values()} == {b"x"}
+
+
+async def test_storage_that_fails_for_a_while_in_one_process_is_no_file_that_ends_its_worker(
+    runs: MemoryContainer, tmp_path: Path
+) -> None:
+    down = True
+
+    def refuse(_: str) -> None:
+        if down:
+            raise StorageUnavailableError("down")
+
+    class Deaf(MemoryContainer):
+        """Takes that an attempt begins, and not how it ended."""
+
+        async def put(
+            self, name: str, data: bytes, properties: Properties, condition: Condition | None = None
+        ) -> str:
+            if down and "/attempts/" in name and name in self.blobs and condition != Condition(None):
+                raise StorageUnavailableError("down")
+            return await super().put(name, data, properties, condition)
+
+    deaf = Deaf()
+    plan = await plan_of(deaf, tmp_path, 1)
+    async with a_process(Fragile(refuse), deaf, tmp_path) as engine:
+        for _ in range(2 * MOST_BREAKS):
+            assert (await attempt(engine, plan)).troubles
+        down = False
+        assert (await attempt(engine, plan)).tally == Tally(files=1, bytes=1)
+
+
+async def test_a_file_that_takes_longer_than_an_activity_may_fails_by_itself(
+    runs: MemoryContainer, tmp_path: Path
+) -> None:
+    class Slow(MemoryContainer):
+        async def put(
+            self, name: str, data: bytes, properties: Properties, condition: Condition | None = None
+        ) -> str:
+            if name.endswith("f003"):
+                await asyncio.sleep(60)
+            return await super().put(name, data, properties, condition)
+
+    plan = await plan_of(runs, tmp_path, 20)
+    async with a_process(Slow(), runs, tmp_path) as engine:
+        engine.activity_seconds = 1.0
+        tries = 0
+        while (answer := await attempt(engine, plan)).troubles:
+            tries += 1
+            assert tries < 10
+    assert answer.tally == Tally(files=19, bytes=19, failed=1)
+    assert outcomes(runs, plan)["f003"] == "took longer than 1 seconds"

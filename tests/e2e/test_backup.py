@@ -77,9 +77,13 @@ def test_trees_of_every_packing_arrive_whole(app: RunningApp, tmp_path: Path, fi
     assert_container_equals_tree(app.container, root)
 
 
-def test_an_empty_directory_is_a_backup_of_zero_bytes(app: RunningApp, tmp_path: Path) -> None:
-    document = app.back_up(make_tree(tmp_path / "site", {}))
-    assert (document["runtimeStatus"], document["output"]) == ("Completed", 0)
+def test_an_empty_directory_is_no_backup_unless_that_is_allowed(app: RunningApp, tmp_path: Path) -> None:
+    root = make_tree(tmp_path / "site", {})
+    document = app.back_up(root)
+    assert document["runtimeStatus"] == "Failed"
+    assert f"There is nothing to back up: '{root}' is empty" in document["output"]
+    allowed = app.run("E2_BackupSiteContent", {"rootDirectory": str(root), "allowEmpty": True})
+    assert (allowed["runtimeStatus"], allowed["output"]) == ("Completed", 0)
 
 
 def test_a_second_backup_overwrites_the_first(app: RunningApp, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from localstack.settings import EmulatorPorts
 from tests.e2e.conftest import NewApp
 from tests.e2e.support.apps import RunningApp
 from tests.e2e.support.containers import assert_container_equals_tree
+from tests.e2e.support.proxy import Request, storage_proxy
 from tests.e2e.support.trees import Size, Tree, make_tree, total_bytes
 from tests.e2e.support.waiting import wait_until
 
@@ -166,3 +167,30 @@ def test_storage_stopped_in_mid_backup_and_started_again_loses_nothing(
         assert document["runtimeStatus"] == "Completed", document
         assert document["output"] == total_bytes(root)
         assert_container_equals_tree(app.container, root)
+
+
+@pytest.mark.timeout(180)
+def test_a_file_that_ends_its_worker_each_time_fails_by_itself_and_the_others_are_saved(
+    new_app: NewApp, azurite: Azurite, tmp_path: Path
+) -> None:
+    root = make_tree(
+        tmp_path / "site", {f"f{n}": Size(1_000) for n in range(300)} | {"poison": Size(9_000_000)}
+    )
+    with storage_proxy(azurite) as proxy:
+        app = new_app({"BackupStorage": proxy.connection_string}, workers=3)
+
+        def end_worker(request: Request) -> None:
+            if request.method == "PUT":
+                for worker in workers_of(app):
+                    with suppress(psutil.NoSuchProcess):
+                        if any(file.path == str(root / "poison") for file in worker.open_files()):
+                            worker.kill()
+
+        with proxy.rule("/poison", end_worker):
+            document = app.back_up(root, timeout=150)
+
+    assert document["runtimeStatus"] == "Failed"
+    assert "1 of 301 entries were not backed up: poison: its worker ended" in document["output"]
+    assert document["customStatus"]["files"]["done"] == 300
+    (root / "poison").unlink()
+    assert_container_equals_tree(app.container, root)

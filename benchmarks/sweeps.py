@@ -102,7 +102,7 @@ def _copies(
 
 
 async def _copy(storage: str, tree: Path) -> float:
-    """Copy the files of a tree as one copy task does; returns the seconds."""
+    """Copy the files of a tree as one batch is copied; returns the seconds."""
     engine = ProcessEngine(Settings.from_environment({}), {STORAGE_SETTING: storage})
     one = copier.Copier(engine())
     place = Place(str(tree), str(tree))

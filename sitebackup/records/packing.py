@@ -1,7 +1,7 @@
-"""Packing files into copy tasks: large enough to make the task hub's work small, small enough to spread.
+"""Packing files into batches: large enough to make the task hub's work small, small enough to spread.
 
 Microsoft's ceiling for the Azure Storage task hub is 100 activities a second for each orchestration
-(https://learn.microsoft.com/azure/azure-functions/durable/durable-functions-perf-and-scale), so a task holds
+(https://learn.microsoft.com/azure/azure-functions/durable/durable-functions-perf-and-scale), so a batch holds
 many small files. While the tree is small it holds one, which is the tutorial's shape.
 """
 
@@ -10,40 +10,40 @@ from collections.abc import Iterable, Iterator
 from sitebackup.tree.walking import Item
 
 SMALL_TREE = 256
-"""Up to so many files, each is a copy task of its own."""
+"""Up to so many files, each is a batch of its own."""
 
 MAX_FILES = 500
-"""Files in a copy task, at most."""
+"""Files in a batch, at most."""
 
 MAX_BYTES = 64 * 1024 * 1024
-"""Bytes in a copy task, at most; a bigger file is a task alone."""
+"""Bytes in a batch, at most; a bigger file is a batch alone."""
 
-_TASKS_WANTED = 40
-"""For a tree of medium size: enough tasks that progress moves in steps well under 5 %."""
+_BATCHES_WANTED = 40
+"""For a tree of medium size: enough batches that progress moves in steps well under 5 %."""
 
-LARGE_TREE = _TASKS_WANTED * MAX_FILES
-"""From so many files on, tasks are as large as they get."""
+LARGE_TREE = _BATCHES_WANTED * MAX_FILES
+"""From so many files on, batches are as large as they get."""
 
 
 def grain(files: int) -> int:
-    """Return how many files a copy task takes at most when a listing has found `files` of them."""
+    """Return how many files a batch takes at most when a listing has found `files` of them."""
     if files <= SMALL_TREE:
         return 1
-    return min(MAX_FILES, -(-files // _TASKS_WANTED))
+    return min(MAX_FILES, -(-files // _BATCHES_WANTED))
 
 
 def pack(items: Iterable[Item], grain: int, most: int = MAX_BYTES) -> Iterator[list[Item]]:
-    """Yield copy tasks, or parts of one: at most `grain` items and `most` bytes each, or one bigger file."""
-    task: list[Item] = []
+    """Yield batches, or parts of one: at most `grain` items and `most` bytes each, or one bigger file."""
+    batch: list[Item] = []
     size = 0
     for item in items:
         if item.size > most:
             yield [item]
             continue
-        if task and (len(task) >= grain or size + item.size > most):
-            yield task
-            task, size = [], 0
-        task.append(item)
+        if batch and (len(batch) >= grain or size + item.size > most):
+            yield batch
+            batch, size = [], 0
+        batch.append(item)
         size += item.size
-    if task:
-        yield task
+    if batch:
+        yield batch

@@ -36,7 +36,7 @@ def instances(app: RunningApp) -> int:
         (START, b'"/nul\\u0000"', 400, "InvalidPath", "not a valid path"),
         (START, b'"/etc"', 403, "RootNotAllowed", "BACKUP_ALLOWED_ROOTS"),
         (START, b'"' + b"a" * 65_536 + b'"', 413, "BodyTooLarge", "65536"),
-        ("/orchestrators/E2_CopyTasks", b"null", 404, "UnknownOrchestrator", "E2_BackupSiteContent"),
+        ("/orchestrators/E2_CopyBatches", b"null", 404, "UnknownOrchestrator", "E2_BackupSiteContent"),
         ("/orchestrators/E2_ListTree", b"null", 404, "UnknownOrchestrator", "E2_BackupSiteContent"),
         ("/orchestrators/BuiltIn__HttpActivity", b"", 404, "UnknownOrchestrator", "E2_BackupSiteContent"),
         ("/orchestrators/nothing", b"", 404, "UnknownOrchestrator", "E2_BackupSiteContent"),

@@ -26,7 +26,7 @@ def between_listing_and_copying(app: RunningApp, proxy: Proxy, root: Path) -> Ge
 
     What is given waits for the end of the backup, after the block.
     """
-    gate = Gate("GET")  # a copy task begins with reading the plan that the listing has written
+    gate = Gate("GET")  # an activity that copies begins with reading the plan that the listing has written
     with proxy.rule("/plans/", gate):
         started = app.client.start(str(root))
         try:

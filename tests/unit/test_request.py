@@ -124,7 +124,7 @@ def test_a_verification_without_a_run_is_refused(body: bytes, code: str) -> None
     assert (refused.value.status, refused.value.code) == (400, code)
 
 
-@pytest.mark.parametrize("name", ["E2_CopyTasks", "E2_ListTree", "BuiltIn__HttpPollOrchestrator", "e2", ""])
+@pytest.mark.parametrize("name", ["E2_CopyBatches", "E2_ListTree", "BuiltIn__HttpPollOrchestrator", "e2", ""])
 def test_only_public_orchestrators_can_be_started_and_the_refusal_names_them(name: str) -> None:
     with pytest.raises(RequestError, match="There is: E2_BackupSiteContent, E2_VerifyBackup") as refused:
         request.check(name, b"null", SETTINGS)

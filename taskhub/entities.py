@@ -10,7 +10,6 @@ from typing import cast, override
 
 import durabletask.internal.orchestrator_service_pb2 as pb
 import grpc
-from durabletask.entities import EntityInstanceId
 from durabletask.internal import helpers
 from durabletask.testing.in_memory_backend import EntityState, OrchestrationInstance
 
@@ -128,7 +127,7 @@ class Entities(Runs):
                             operationRequests=batch,
                         )
                     )
-                    name = EntityInstanceId.parse(entity_id).entity
+                    name = entity_id.split("@", 2)[1]
                     return EntityWork(name, str(entity.completion_token), request, callers)
         return None
 
@@ -171,7 +170,7 @@ class Entities(Runs):
         self, request: pb.QueryEntitiesRequest, context: grpc.ServicerContext
     ) -> pb.QueryEntitiesResponse:
         query = request.query
-        after = page_after(query.continuationToken.value, context)
+        after = page_after(query.continuationToken.value)
         size = query.pageSize.value if query.pageSize.value > 0 else PAGE_SIZE
         everything = pb.EntityQuery()
         everything.CopyFrom(query)

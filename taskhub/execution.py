@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import cast
 
 import durabletask.internal.orchestrator_service_pb2 as pb
@@ -18,13 +17,6 @@ TERMINAL_STATUSES = frozenset(
         pb.ORCHESTRATION_STATUS_CANCELED,
     }
 )
-
-
-class OverridableStates(StrEnum):
-    """Which instances a start with the same ID replaces: `overridableExistingInstanceStates` of host.json."""
-
-    ANY = "AnyState"
-    NON_RUNNING = "NonRunningStates"
 
 
 def new_id() -> str:

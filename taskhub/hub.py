@@ -17,7 +17,7 @@ import grpc
 from durabletask.testing.in_memory_backend import OrchestrationInstance
 
 from .events import text
-from .execution import TERMINAL_STATUSES, Execution, OverridableStates, new_id
+from .execution import TERMINAL_STATUSES, Execution, new_id
 from .late_answers import LateAnswers, Send, answers_later
 from .paging import PAGE_SIZE, page, page_after
 from .workqueue import WorkQueue
@@ -52,16 +52,18 @@ class Hub(WorkQueue):
         self,
         wake: Callable[[], None],
         call_later: Callable[[float, Callable[[], None]], None],
-        overridable_existing_instance_states: OverridableStates = OverridableStates.NON_RUNNING,
+        *,
+        overrides_any_state: bool = False,
     ) -> None:
         """`wake` is called when there may be work; `call_later` runs a callback after so many seconds.
 
-        Both must return at once: they are called from any thread, with the hub's lock held. Starting an
-        instance replaces an existing one with its ID if that is in one of the overridable states.
+        Both must return at once: they are called from any thread, with the hub's lock held. A start replaces
+        an instance with the same ID that has ended; with `overrides_any_state` also one that is running, as
+        `overridableExistingInstanceStates` of host.json may say.
         """
         super().__init__(wake, call_later)
-        any_state = overridable_existing_instance_states == OverridableStates.ANY
-        self._replaceable = frozenset(pb.OrchestrationStatus.values()) if any_state else TERMINAL_STATUSES
+        every_status = frozenset(pb.OrchestrationStatus.values())
+        self._replaceable = every_status if overrides_any_state else TERMINAL_STATUSES
         self._waits: defaultdict[str, list[_Wait]] = defaultdict(list)
         self._threads = futures.ThreadPoolExecutor(_GRPC_THREADS, thread_name_prefix="hub")
 
@@ -194,7 +196,7 @@ class Hub(WorkQueue):
         self, request: pb.QueryInstancesRequest, context: grpc.ServicerContext
     ) -> pb.QueryInstancesResponse:
         query = request.query
-        after = page_after(query.continuationToken.value, context)
+        after = page_after(query.continuationToken.value)
         size = query.maxInstanceCount if query.maxInstanceCount > 0 else PAGE_SIZE
         with self._lock:
             matching = (instance for instance in self._instances.values() if _matches(instance, query))

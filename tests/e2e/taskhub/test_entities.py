@@ -90,6 +90,11 @@ def test_a_state_that_is_not_valid_unicode_as_a_python_string_passes_unchanged(h
     assert take_entity(hub).request.entityState.value == r'"\ud800"'
 
 
+def test_an_entity_may_have_an_empty_key(hub: Hub) -> None:
+    signal(hub, "add", "@counter@")
+    assert take_entity(hub).name == "counter"
+
+
 # Existence
 
 

@@ -139,6 +139,9 @@ class Dispatcher:
             f"The function '{name}' doesn't exist, is disabled, or is not an {kind} function. "
             f"The following are the known {kind} functions: {known}."
         )
+        if kind == "activity":  # the extension gives its reason to nobody here (OutOfProcMiddleware.cs)
+            _logger.error(message)
+            return pb.TaskFailureDetails()
         return pb.TaskFailureDetails(errorType="FunctionNotFound", errorMessage=message, isNonRetriable=True)
 
     def _timed_out(self, name: str, item: str) -> pb.TaskFailureDetails | None:

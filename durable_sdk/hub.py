@@ -21,9 +21,8 @@ import grpc
 from durabletask.internal.helpers import get_string_value
 
 from durable_sdk.loop import event_loop_thread
-from taskhub.execution import ActivityWork, TurnWork
+from taskhub.execution import LOCAL_CALL, ActivityWork, TurnWork
 from taskhub.hub import Hub
-from taskhub.workqueue import LOCAL_CALL
 
 _PING_SECONDS = 30.0
 """A worker that hears nothing for two minutes connects anew, and what it holds would be given away."""

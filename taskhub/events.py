@@ -1,22 +1,16 @@
-"""The history events that the hub makes itself. All carry the time; the backend's own are left at 1970."""
+"""The history events that Microsoft's `new_*_event` helpers cannot make, and the time that they leave out."""
 
 from collections.abc import Sequence
 
 import durabletask.internal.orchestrator_service_pb2 as pb
+from durabletask.internal import helpers
 from google.protobuf.wrappers_pb2 import StringValue
 
 from .execution import Execution
 
 
-def now_event(*, event_id: int = -1, **kind: object) -> pb.HistoryEvent:
-    """A history event of this moment. `kind` names and holds the one payload of the event."""
-    event = pb.HistoryEvent(eventId=event_id, **kind)  # pyright: ignore[reportArgumentType]  # a protobuf keyword
-    event.timestamp.GetCurrentTime()
-    return event
-
-
 def stamp(events: Sequence[pb.HistoryEvent]) -> None:
-    """Gives the current time to the events at the end that have none: the backend leaves them at 1970."""
+    """Gives the current time to the events at the end that have none."""
     for event in reversed(events):
         if event.timestamp.seconds:
             return
@@ -30,39 +24,38 @@ def text(value: str | None) -> StringValue | None:
 
 def started_event(execution: Execution) -> pb.HistoryEvent:
     """The first event of a run, which tells the orchestrator what it is called with, and by whom."""
-    parent: pb.ParentInstanceInfo | None = None
-    if execution.parent is not None:
-        link = execution.parent
-        parent = pb.ParentInstanceInfo(
-            taskScheduledId=link.task_id,
-            name=text(link.execution.name),
-            orchestrationInstance=pb.OrchestrationInstance(
-                instanceId=link.execution.instance_id, executionId=text(link.execution_id)
-            ),
-        )
-    started = pb.ExecutionStartedEvent(
-        name=execution.name,
-        version=text(execution.version),
-        input=text(execution.input),
-        orchestrationInstance=pb.OrchestrationInstance(
-            instanceId=execution.instance_id, executionId=text(execution.execution_id)
-        ),
-        parentInstance=parent,
-        tags=execution.tags,
+    event = helpers.new_execution_started_event(
+        execution.name,
+        execution.instance_id,
+        execution.input,
+        execution.tags,
+        version=execution.version,
     )
-    return now_event(executionStarted=started)
+    started = event.executionStarted
+    started.orchestrationInstance.executionId.value = execution.execution_id
+    if link := execution.parent:
+        started.parentInstance.taskScheduledId = link.task_id
+        started.parentInstance.name.value = link.execution.name
+        started.parentInstance.orchestrationInstance.instanceId = link.execution.instance_id
+        started.parentInstance.orchestrationInstance.executionId.value = link.execution_id
+    return event
+
+
+def activity_event(
+    task_id: int, result: str | None, failure: pb.TaskFailureDetails | None
+) -> pb.HistoryEvent:
+    """What an orchestration sees of its activity's end: a result, which is JSON text, or a failure."""
+    if failure is None:
+        return helpers.new_task_completed_event(task_id, result or None)
+    failed = pb.TaskFailedEvent(taskScheduledId=task_id, failureDetails=failure)
+    return pb.HistoryEvent(eventId=-1, taskFailed=failed)
 
 
 def child_event(child: Execution, task_id: int) -> pb.HistoryEvent:
-    """What a parent sees of its sub-orchestration's end."""
+    """What a parent sees of its sub-orchestration's end: nothing but the fact if that was terminated."""
     if child.status == pb.ORCHESTRATION_STATUS_COMPLETED:
-        completed = pb.SubOrchestrationInstanceCompletedEvent(
-            result=text(child.output), taskScheduledId=task_id
-        )
-        return now_event(subOrchestrationInstanceCompleted=completed)
-    details = child.failure_details or pb.TaskFailureDetails(
-        errorType="OrchestrationTerminated",
-        errorMessage=child.output or "The sub-orchestration was terminated.",
+        return helpers.new_sub_orchestration_completed_event(task_id, child.output)
+    failed = pb.SubOrchestrationInstanceFailedEvent(
+        failureDetails=child.failure_details or pb.TaskFailureDetails(), taskScheduledId=task_id
     )
-    failed = pb.SubOrchestrationInstanceFailedEvent(failureDetails=details, taskScheduledId=task_id)
-    return now_event(subOrchestrationInstanceFailed=failed)
+    return pb.HistoryEvent(eventId=-1, subOrchestrationInstanceFailed=failed)

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import durabletask.internal.orchestrator_service_pb2 as pb
 import grpc
@@ -35,11 +36,13 @@ class Execution(OrchestrationInstance):
     execution_id: str = field(default_factory=new_id)
     parent: "ParentLink | None" = None
     open_activities: set[int] = field(default_factory=set[int])
-    """Tickets of the activities that were scheduled and have not completed."""
+    """Tickets of the activities that it waits for."""
     turn_is_due: bool = False
     """A turn will be queued shortly; completions until then share it."""
-    critical_sections: set[str] = field(default_factory=set[str])
-    """Entity locks it holds."""
+    termination: pb.HistoryEvent | None = None
+    """Ends it when the turn that is out has come back."""
+    locks: set[str] = field(default_factory=set[str])
+    """IDs of the entities whose locks it holds or has asked for."""
 
     @property
     def is_terminal(self) -> bool:
@@ -105,3 +108,7 @@ class LocalCall:
 
     def is_active(self) -> bool:
         return True
+
+
+LOCAL_CALL = cast(grpc.ServicerContext, LocalCall())
+"""For calls from the host's own process, which raise `HubError` where a client's call is aborted."""

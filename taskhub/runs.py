@@ -1,8 +1,8 @@
 """The task hub's rules for the life of a run: how it starts, what it waits for, how it ends.
 
-The lowest of three layers over Microsoft's in-memory backend (`runs`, `workqueue`, `hub`). It replaces what
-the backend leaves to threads that sleep or poll (timers, delayed signals, sub-orchestrations) with events,
-and gives every run an identity, so that nothing meant for an earlier run of an instance reaches a later one.
+The lowest of four layers over Microsoft's in-memory backend (`runs`, `entities`, `workqueue`, `hub`). It
+replaces the backend's threads that sleep or poll (timers, sub-orchestrations) with events, and gives every
+run an identity, so that nothing meant for an earlier run of an instance reaches a later one.
 """
 
 import logging
@@ -12,20 +12,20 @@ from typing import cast, override
 
 import durabletask.internal.orchestrator_service_pb2 as pb
 from durabletask.internal import helpers
-from durabletask.testing.in_memory_backend import (
-    InMemoryOrchestrationBackend,
-    OrchestrationInstance,
-    PendingLockRequest,
-)
+from durabletask.testing.in_memory_backend import InMemoryOrchestrationBackend, OrchestrationInstance
 
-from .events import child_event, now_event, stamp, started_event, text
+from .events import child_event, stamp, started_event
 from .execution import Execution, ParentLink, new_id
 
 # Events of one orchestration: far beyond what is sensible, and an error instead of a memory that fills up.
 _MAX_HISTORY = 1_000_000
 
 # Events that are meant for an instance, whichever run of it is current.
-_FROM_OUTSIDE = frozenset({"eventRaised", "executionSuspended", "executionResumed", "executionTerminated"})
+_FROM_OUTSIDE = frozenset({"eventRaised", "executionSuspended", "executionResumed"})
+
+# In Azure, terminating sends a message and does not wait until it has arrived. The delay is long enough to
+# expose code that expects the instance to have ended at once.
+_TERMINATION_SECONDS = 0.2
 
 _logger = logging.getLogger(__name__)
 
@@ -48,6 +48,10 @@ class Runs(InMemoryOrchestrationBackend):
         """The current run of an instance."""
         return cast("Execution | None", self._instances.get(instance_id))
 
+    def _call_at(self, time: datetime, callback: Callable[[], None]) -> None:
+        """Runs a callback at a time, or as soon as possible if that is past."""
+        self._call_later(max(0.0, (time - datetime.now(UTC)).total_seconds()), callback)
+
     # Starting
 
     @override
@@ -61,6 +65,8 @@ class Runs(InMemoryOrchestrationBackend):
 
     def _start(self, execution: Execution, start_at: datetime | None = None) -> None:
         """Puts the run into the hub, in place of any earlier one, and queues its first turn."""
+        if replaced := self.execution(execution.instance_id):
+            self._let_go(replaced)
         self._instances[execution.instance_id] = execution
         self._orchestration_in_flight.discard(execution.instance_id)
         self._renew_token(execution)
@@ -71,17 +77,20 @@ class Runs(InMemoryOrchestrationBackend):
             started_event(execution),
         ]
         if start_at > now:
-            self._call_later((start_at - now).total_seconds(), lambda: self._wake_run(execution))
+            self._call_at(start_at, lambda: self._wake_run(execution))
         else:
             self._enqueue_orchestration(execution.instance_id)
 
     def _wake_run(self, execution: Execution) -> None:
         with self._lock:
-            if self._is_current(execution) and not execution.is_terminal:
+            if self._is_current(execution):
                 self._enqueue_orchestration(execution.instance_id)
 
-    def _is_current(self, execution: Execution) -> bool:
-        return self._instances.get(execution.instance_id) is execution
+    def _is_current(self, execution: Execution, execution_id: str = "") -> bool:
+        """Whether this is the instance's run now, and still the one with that identity if one is given."""
+        return self._instances.get(execution.instance_id) is execution and (
+            execution_id in {"", execution.execution_id}
+        )
 
     def _renew_token(self, execution: Execution) -> None:
         """A turn that is out with an earlier token is stale from now on."""
@@ -100,12 +109,36 @@ class Runs(InMemoryOrchestrationBackend):
         super()._enqueue_orchestration(instance_id)
         self._wake()
 
-    @override
-    def _enqueue_entity(self, entity_id: str) -> None:
-        super()._enqueue_entity(entity_id)
-        self._wake()
+    def _deliver(self, execution: Execution, event: pb.HistoryEvent) -> None:
+        """Gives the run something to react to, unless it has ended."""
+        if not execution.is_terminal:
+            execution.pending_events.append(event)
+            execution.last_updated_at = datetime.now(UTC)
+            self._enqueue_orchestration(execution.instance_id)
 
     # Ending
+
+    def _send_termination(self, execution: Execution, output: str | None) -> None:
+        """Ends the run when the message has arrived and no turn of it is out; one that is out counts."""
+
+        def arrive() -> None:
+            with self._lock:
+                if self._is_current(execution) and not execution.is_terminal:
+                    execution.termination = helpers.new_terminated_event(encoded_output=output)
+                    if execution.instance_id not in self._orchestration_in_flight:
+                        self._terminate(execution, execution.termination)
+
+        self._call_later(_TERMINATION_SECONDS, arrive)
+
+    def _terminate(self, execution: Execution, termination: pb.HistoryEvent) -> None:
+        execution.output = termination.executionTerminated.input.value or None
+        self._end(execution, pb.ORCHESTRATION_STATUS_TERMINATED, termination)
+
+    def _fail(self, execution: Execution, message: str) -> None:
+        execution.failure_details = pb.TaskFailureDetails(
+            errorType="OrchestrationFailed", errorMessage=message, isNonRetriable=True
+        )
+        self._end(execution, pb.ORCHESTRATION_STATUS_FAILED)
 
     def _end(self, execution: Execution, status: pb.OrchestrationStatus, *events: pb.HistoryEvent) -> None:
         """Ends a run without asking its orchestrator: a turn that is out for it comes back in vain."""
@@ -124,28 +157,16 @@ class Runs(InMemoryOrchestrationBackend):
         self._after_end(execution)
         self._notify_waiters(execution.instance_id)
 
-    def _fail(self, execution: Execution, message: str) -> None:
-        execution.failure_details = pb.TaskFailureDetails(
-            errorType="OrchestrationFailed", errorMessage=message, isNonRetriable=True
-        )
-        self._end(execution, pb.ORCHESTRATION_STATUS_FAILED)
-
     def _after_end(self, execution: Execution) -> None:
-        """What follows the end of a run: late results find no one, its locks are free, its parent knows."""
-        execution.open_activities.clear()
-        self._release_locks(execution)
+        """What follows the end of a run: late results find no one, its parent knows."""
+        self._let_go(execution)
         link = execution.parent
-        if (
-            link is None
-            or not self._is_current(link.execution)
-            or link.execution.execution_id != link.execution_id
-        ):
-            return
-        if link.execution.is_terminal:
-            return
-        link.execution.pending_events.append(child_event(execution, link.task_id))
-        link.execution.last_updated_at = datetime.now(UTC)
-        self._enqueue_orchestration(link.execution.instance_id)
+        if link and self._is_current(link.execution, link.execution_id):
+            self._deliver(link.execution, child_event(execution, link.task_id))
+
+    def _let_go(self, execution: Execution) -> None:
+        """Nothing that the run has waited for reaches it any more. What it has begun goes on all the same."""
+        execution.open_activities.clear()
 
     @override
     def _process_complete_orchestration_action(
@@ -161,12 +182,11 @@ class Runs(InMemoryOrchestrationBackend):
         super()._process_complete_orchestration_action(execution, complete_action)
         if continues:
             execution.execution_id = new_id()
-            execution.open_activities.clear()
-            self._release_locks(execution)
+            self._let_go(execution)
             # The backend's own event knows neither the run's identity nor its parent.
             execution.pending_events[1] = started_event(execution)
 
-    # Waiting: sub-orchestrations, timers, delayed signals, entity locks
+    # Waiting: sub-orchestrations, timers
 
     @override
     def _process_create_sub_orchestration_action(
@@ -174,28 +194,25 @@ class Runs(InMemoryOrchestrationBackend):
     ) -> None:
         parent = cast(Execution, instance)
         wanted = action.createSubOrchestration
-        created = pb.SubOrchestrationInstanceCreatedEvent(
-            name=wanted.name,
-            instanceId=wanted.instanceId,
-            input=text(wanted.input.value),
-            version=text(wanted.version.value),
-        )
-        parent.history.append(now_event(event_id=action.id, subOrchestrationInstanceCreated=created))
-        existing = self.execution(wanted.instanceId)
-        if existing and not existing.is_terminal:
-            error = ValueError(f"Orchestration instance '{wanted.instanceId}' already exists.")
-            parent.pending_events.append(helpers.new_sub_orchestration_failed_event(action.id, error))
-            self._enqueue_orchestration(parent.instance_id)
-            return
         child = Execution(
             wanted.instanceId,
             wanted.name,
             pb.ORCHESTRATION_STATUS_PENDING,
             wanted.version.value or None,
             wanted.input.value or None,
+            parent=ParentLink(parent, parent.execution_id, action.id),
         )
-        child.parent = ParentLink(parent, parent.execution_id, action.id)
-        self._start(child)
+        parent.history.append(
+            helpers.new_sub_orchestration_created_event(
+                action.id, child.name, child.instance_id, child.input, version=child.version
+            )
+        )
+        existing = self.execution(child.instance_id)
+        if existing and not existing.is_terminal:
+            error = ValueError(f"Orchestration instance '{child.instance_id}' already exists.")
+            self._deliver(parent, helpers.new_sub_orchestration_failed_event(action.id, error))
+        else:
+            self._start(child)
 
     @override
     def _watch_sub_orchestration(self, parent_instance_id: str, sub_instance_id: str, task_id: int) -> None:
@@ -210,64 +227,13 @@ class Runs(InMemoryOrchestrationBackend):
         self, instance: OrchestrationInstance, action: pb.OrchestratorAction
     ) -> None:
         execution = cast(Execution, instance)
-        timer = action.createTimer
-        execution.history.append(
-            now_event(event_id=action.id, timerCreated=pb.TimerCreatedEvent(fireAt=timer.fireAt))
-        )
         execution_id = execution.execution_id
+        fire_at = action.createTimer.fireAt.ToDatetime(tzinfo=UTC)
 
         def fire() -> None:
             with self._lock:
-                if (
-                    not self._is_current(execution)
-                    or execution.execution_id != execution_id
-                    or execution.is_terminal
-                ):
-                    return
-                fired = pb.TimerFiredEvent(fireAt=timer.fireAt, timerId=action.id)
-                execution.pending_events.append(now_event(timerFired=fired))
-                execution.last_updated_at = datetime.now(UTC)
-                self._enqueue_orchestration(execution.instance_id)
+                if self._is_current(execution, execution_id):
+                    self._deliver(execution, helpers.new_timer_fired_event(action.id, fire_at))
 
-        fire_at = timer.fireAt.ToDatetime(tzinfo=UTC)
-        self._call_later(max(0.0, (fire_at - datetime.now(UTC)).total_seconds()), fire)
-
-    @override
-    def _schedule_delayed_entity_operation(
-        self, entity_id: str, event: pb.HistoryEvent, fire_at: datetime
-    ) -> None:
-        def fire() -> None:
-            with self._lock:
-                self._queue_entity_operation(entity_id, event)
-
-        self._call_later(max(0.0, (fire_at - datetime.now(UTC)).total_seconds()), fire)
-
-    @override
-    def _process_send_entity_message_action(
-        self, instance: OrchestrationInstance, action: pb.OrchestratorAction
-    ) -> None:
-        message = action.sendEntityMessage
-        if message.HasField("entityOperationCalled"):
-            message.entityOperationCalled.parentExecutionId.value = cast(Execution, instance).execution_id
-        super()._process_send_entity_message_action(instance, action)
-
-    @override
-    def _grant_lock(self, pending: PendingLockRequest) -> None:
-        super()._grant_lock(pending)
-        holder = self.execution(pending.parent_instance_id)
-        if holder:
-            holder.critical_sections.add(pending.critical_section_id)
-
-    def _release_locks(self, execution: Execution) -> None:
-        """An orchestrator that was ended from outside never sends its unlocks."""
-        self._pending_lock_requests = [
-            request
-            for request in self._pending_lock_requests
-            if request.parent_instance_id != execution.instance_id
-        ]
-        if execution.critical_sections:
-            for entity in self._entities.values():
-                if entity.locked_by in execution.critical_sections:
-                    entity.locked_by = None
-            execution.critical_sections.clear()
-            self._try_grant_pending_locks()
+        execution.history.append(helpers.new_timer_created_event(action.id, fire_at))
+        self._call_at(fire_at, fire)

@@ -1,4 +1,4 @@
-"""The task hub's inner side: work out, results in.
+"""The task hub's inner side: turns and activities out, results in.
 
 Microsoft's in-memory backend streams work to a connected worker and trusts it to live. Here the dispatcher
 takes work and gives back a result, or the work itself when its worker died: that is what makes "at least
@@ -12,23 +12,19 @@ from datetime import UTC, datetime
 from typing import cast, override
 
 import durabletask.internal.orchestrator_service_pb2 as pb
-import grpc
-from durabletask.entities import EntityInstanceId
 from durabletask.internal import helpers
 from durabletask.testing.in_memory_backend import OrchestrationInstance
 
-from .events import now_event, stamp, text
-from .execution import ActivityWork, EntityWork, Execution, HubError, LocalCall, TurnWork
-from .runs import Runs
+from .entities import Entities
+from .events import activity_event, stamp, text
+from .execution import LOCAL_CALL, ActivityWork, Execution, HubError, TurnWork
 
 # While other activities of the orchestration run, a completion waits this long for company: a turn replays
 # the whole history. (A fan-out of 1,000 activities of 20 ms took 1.5 s without, 1.1 s with it.)
 _TURN_DELAY_SECONDS = 0.02
 
-LOCAL_CALL = cast(grpc.ServicerContext, LocalCall())
 
-
-class WorkQueue(Runs):
+class WorkQueue(Entities):
     """The backend with a queue that work is taken from. All methods may be called from any thread."""
 
     def __init__(
@@ -37,6 +33,7 @@ class WorkQueue(Runs):
         super().__init__(wake, call_later)
         self._tickets = itertools.count(1)
         self._activities: deque[ActivityWork] = deque()
+        self._unanswered: set[int] = set()
 
     # Turns of orchestrations
 
@@ -56,7 +53,7 @@ class WorkQueue(Runs):
         return None
 
     def complete_turn(self, turn: TurnWork, response: pb.OrchestratorResponse) -> None:
-        """Carries out what the orchestrator decided; nothing if the run was ended or replaced meanwhile."""
+        """Carries out what the orchestrator decided; nothing if the run was replaced meanwhile."""
         execution = turn.execution
         with self._lock:
             if not self._holds(turn):
@@ -74,6 +71,8 @@ class WorkQueue(Runs):
             stamp(execution.history)
             if execution.is_terminal:
                 self._after_end(execution)
+            elif execution.termination:
+                self._terminate(execution, execution.termination)
             elif execution.pending_events:
                 self._enqueue_soon(execution)
 
@@ -90,7 +89,10 @@ class WorkQueue(Runs):
                 execution.pending_events = [*execution.dispatched_events, *execution.pending_events]
                 execution.dispatched_events.clear()
                 self._orchestration_in_flight.discard(execution.instance_id)
-                self._enqueue_orchestration(execution.instance_id)
+                if execution.termination:
+                    self._terminate(execution, execution.termination)
+                else:
+                    self._enqueue_orchestration(execution.instance_id)
 
     def _begin_turn(self, execution: Execution) -> TurnWork:
         new_events = execution.pending_events
@@ -128,11 +130,14 @@ class WorkQueue(Runs):
     # Activities
 
     def take_activity(self) -> ActivityWork | None:
-        """The next activity to run, if any; one that came back and was answered all the same is not."""
+        """The next activity to run, if any: as in Azure, also after the end of the run that has scheduled it.
+
+        One that came back and was answered all the same is not given out again.
+        """
         with self._lock:
             while self._activities:
                 work = self._activities.popleft()
-                if work.ticket in work.execution.open_activities:
+                if work.ticket in self._unanswered:
                     return work
         return None
 
@@ -142,15 +147,12 @@ class WorkQueue(Runs):
         """Delivers the outcome to the orchestration; one that no longer waits for it never hears of it."""
         execution = work.execution
         with self._lock:
-            if work.ticket not in execution.open_activities or not self._is_current(execution):
+            self._unanswered.discard(work.ticket)
+            if work.ticket not in execution.open_activities:
                 return
             execution.open_activities.remove(work.ticket)
-            if failure is not None:
-                failed = pb.TaskFailedEvent(taskScheduledId=work.task_id, failureDetails=failure)
-                execution.pending_events.append(now_event(taskFailed=failed))
-            else:
-                completed = pb.TaskCompletedEvent(taskScheduledId=work.task_id, result=text(result))
-                execution.pending_events.append(now_event(taskCompleted=completed))
+            execution.pending_events.append(activity_event(work.task_id, result, failure))
+            stamp(execution.pending_events)
             execution.last_updated_at = datetime.now(UTC)
             if execution.instance_id not in self._orchestration_in_flight:
                 self._enqueue_soon(execution)
@@ -166,60 +168,10 @@ class WorkQueue(Runs):
         self, instance: OrchestrationInstance, action: pb.OrchestratorAction
     ) -> None:
         execution = cast(Execution, instance)
-        task = action.scheduleTask
-        scheduled = pb.TaskScheduledEvent(name=task.name, input=text(task.input.value))
-        execution.history.append(now_event(event_id=action.id, taskScheduled=scheduled))
-        ticket = next(self._tickets)
-        execution.open_activities.add(ticket)
-        self._activities.append(
-            ActivityWork(ticket, execution, task.name, action.id, task.input.value or None)
-        )
+        name, argument = action.scheduleTask.name, action.scheduleTask.input.value or None
+        execution.history.append(helpers.new_task_scheduled_event(action.id, name, argument))
+        work = ActivityWork(next(self._tickets), execution, name, action.id, argument)
+        execution.open_activities.add(work.ticket)
+        self._unanswered.add(work.ticket)
+        self._activities.append(work)
         self._wake()
-
-    # Entities
-
-    def take_entity(self) -> EntityWork | None:
-        """The next entity that has operations waiting, if any, with all of them."""
-        with self._lock:
-            while self._entity_queue:
-                entity_id = self._entity_queue.popleft()
-                self._entity_queue_set.discard(entity_id)
-                entity = self._entities.get(entity_id)
-                if entity and entity.pending_operations and entity_id not in self._entity_in_flight:
-                    self._entity_in_flight.add(entity_id)
-                    entity.dispatched_operations = entity.pending_operations
-                    entity.pending_operations = []
-                    request, callers = helpers.convert_to_entity_batch_request(
-                        pb.EntityRequest(
-                            instanceId=entity_id,
-                            entityState=text(entity.serialized_state),
-                            operationRequests=entity.dispatched_operations,
-                        )
-                    )
-                    name = EntityInstanceId.parse(entity_id).entity
-                    return EntityWork(name, str(entity.completion_token), request, callers)
-        return None
-
-    def complete_entity(self, work: EntityWork, result: pb.EntityBatchResult) -> None:
-        """Stores the entity's new state and answers its callers."""
-        result.completionToken = work.token
-        with self._lock:
-            for caller in work.callers:
-                waiting = self.execution(caller.responseDestination.instanceId)
-                if not waiting or waiting.execution_id != caller.responseDestination.executionId.value:
-                    caller.ClearField("responseDestination")
-            del result.operationInfos[:]
-            result.operationInfos.extend(work.callers)
-            self.CompleteEntityTask(result, LOCAL_CALL)
-
-    def fail_entity(self, work: EntityWork, details: pb.TaskFailureDetails) -> None:
-        """Answers every operation of the batch with a failure; the entity stays as it was."""
-        failed = pb.OperationResult(failure=pb.OperationResultFailure(failureDetails=details))
-        results = [failed] * len(work.request.operations)
-        self.complete_entity(
-            work, pb.EntityBatchResult(results=results, entityState=work.request.entityState)
-        )
-
-    def abandon_entity(self, work: EntityWork) -> None:
-        """Puts the batch back, for another worker."""
-        self.AbandonTaskEntityWorkItem(pb.AbandonEntityTaskRequest(completionToken=work.token), LOCAL_CALL)

@@ -76,6 +76,7 @@ def test_a_start_wants_json_and_an_id_that_is_free(durable: LocalHost) -> None:
     message = "An Orchestration instance with the ID taken already exists."
     assert (taken.status_code, taken.json()) == (409, {"Message": message})
     durable.post("taken", "terminate")
+    durable.end("taken")
     assert durable.start("FanOut", 2, "taken") == "taken"
     assert durable.end("taken")["output"] == 1
 
@@ -183,6 +184,7 @@ def test_purging_one_instance(durable: LocalHost) -> None:
     running = durable.http.delete(path)
     assert (running.status_code, "Only orchestrations in a terminal state" in running.json()) == (412, True)
     durable.post("purge-me", "terminate")
+    durable.end("purge-me")
     assert durable.http.delete(path).json() == {"instancesDeleted": 1}
     assert durable.http.get(path).status_code == 404
 

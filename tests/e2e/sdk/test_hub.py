@@ -110,6 +110,20 @@ def test_a_failure_without_words_is_a_failure(hub: Any) -> None:
     assert next(worker).orchestratorRequest.newEvents[-1].HasField("taskFailed")
 
 
+def test_activities_of_an_orchestration_that_has_ended_are_still_handed_out(hub: Any) -> None:
+    start(hub)
+    first = connect(hub, activities=0)
+    end = helpers.new_complete_orchestration_action(3, pb.ORCHESTRATION_STATUS_COMPLETED)
+    decide(hub, next(first), schedule(1), schedule(2), end)
+    first.cancel()
+    worker = connect(hub)
+    items = [next(worker), next(worker)]
+    assert [item.activityRequest.taskId for item in items] == [1, 2]
+    for item in items:
+        complete(hub, item, "unheard")
+    assert hub.GetInstance(pb.GetInstanceRequest(instanceId="i"), timeout=TIMEOUT).exists
+
+
 def test_timers_fire(hub: Any) -> None:
     start(hub)
     worker = connect(hub)

@@ -95,6 +95,18 @@ def fail_twice(path: str) -> int:
     return attempt
 
 
+@app.orchestration_trigger(context_name="ctx", orchestration="FireAndForget")
+def fire_and_forget(ctx: task.OrchestrationContext, paths: list[str]) -> str:
+    for path in paths:
+        ctx.call_activity("LogLine", input=path)
+    return "gone"
+
+
+@app.activity_trigger(input_name="path", activity="LogLine")
+def log_line(path: str) -> None:
+    _log_line(path)
+
+
 @app.orchestration_trigger(context_name="ctx", orchestration="FailUntil")
 def fail_until(ctx: task.OrchestrationContext, path: str) -> Steps:
     return (yield ctx.call_activity("NeedFile", input=path))

@@ -104,13 +104,13 @@ def _copies(
 async def _copy(storage: str, tree: Path) -> float:
     """Copy the files of a tree as one batch is copied; returns the seconds."""
     engine = ProcessEngine(Settings.from_environment({}), {STORAGE_SETTING: storage})
-    one = copier.Copier(engine())
     place = Place(str(tree), str(tree))
+    one = copier.Copier(engine(), place)
     items = [entry for entry in walk(place.real, [""]) if isinstance(entry, Item)]
     begin = time.perf_counter()
     async with asyncio.TaskGroup() as group:
         for item in items:
-            group.create_task(one.copy(place, [item]))
+            group.create_task(one.copy([item]))
     seconds = time.perf_counter() - begin
     await engine.close()
     return seconds

@@ -1,9 +1,14 @@
 """One file, link or empty directory -> one blob.
 
 A file is opened without following a link, read through its descriptor, and compared with itself afterwards:
-if its size or modification time moved, it is read again. A small file goes up in one request. A large one
-goes up in blocks, several at once, under block IDs of this attempt's own, so that two attempts at the same
-blob can never commit a mixture (https://github.com/Azure/azure-sdk-for-python/issues/26790).
+if it has changed, it is read again. A small file goes up in one request. A large one goes up in blocks,
+several at once, under block IDs of this attempt's own, so that two attempts at the same blob can never commit
+a mixture (https://github.com/Azure/azure-sdk-for-python/issues/26790).
+
+Nothing is overwritten but under a condition. A blob is written if there is none of its name; else storage is
+asked what is there, the file is read anew, and what was read is written if the blob is still that one. So an
+attempt that comes late can never put older content back: what it has read before it saw the blob, it throws
+away.
 
 Every request carries the MD5 of its content, which the service verifies, and the blob gets the MD5 of
 everything that was read. Reading and hashing happen in threads: a slow disk must not stall the event loop.
@@ -16,17 +21,24 @@ directory one without content and `hdi_isfolder`, which is how azcopy and BlobFu
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from functools import partial
 
 from sitebackup.blobs import blobname
 from sitebackup.blobs.blocks import block_size
-from sitebackup.blobs.container import Properties
+from sitebackup.blobs.container import ABSENT, Blob, Condition, Properties
 from sitebackup.concurrently import all_of, task_group
 from sitebackup.digests import md5
 from sitebackup.engine.engine import Engine
-from sitebackup.errors import SourceError, printable
+from sitebackup.errors import (
+    ConditionNotMetError,
+    FatalError,
+    SourceError,
+    UnavailableError,
+    printable,
+)
 from sitebackup.names import BACKUPS_CONTAINER
 from sitebackup.tree import reading
 from sitebackup.tree.place import Place
@@ -45,7 +57,7 @@ BLOCKS_AT_ONCE = 6
 """Blocks of one file in flight. Each is in memory twice while the transport sends it."""
 
 MAX_READS = 3
-"""Times that a file which changes while it is read is read, before it counts as failed."""
+"""Times that a file is read which changes while it is read, or whose blob does, before it has failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,81 +71,120 @@ class Copied:
     attributes: Attributes
 
 
-class Copier:
-    """Copies to the container of backups, within the limits of the process."""
+type End = Copied | SourceError | UnavailableError
+"""How it went with one item: saved, failed, or a trouble that may pass."""
 
-    def __init__(self, engine: Engine) -> None:
+
+type _Read = Content | SourceError | UnavailableError | None
+"""What was read of an item; None if it is larger than it was, or changed meanwhile."""
+
+
+class _Again(Enum):
+    """Why an item is to be read again; in words, if that is so for the last time."""
+
+    CHANGED = f"changed while being read, {MAX_READS} times"
+    TAKEN = f"its blob was changed by another writer, {MAX_READS} times"
+
+
+class Copier:
+    """Copies items of the tree at `place` to the container of backups, within the limits of the process."""
+
+    def __init__(self, engine: Engine, place: Place) -> None:
         self._container = engine.backups
         self._transfers = engine.transfers
         self._memory = engine.memory
-        self._in_thread = engine.in_thread
+        self._disk = engine.disk(place.root)
         self._path_level = engine.settings.path_level
+        self._place = place
+        self._meets_blobs = False  # from earlier backups: asking first costs less than sending in vain
 
-    async def copy(self, place: Place, items: Sequence[Item]) -> list[Copied | SourceError]:
-        """Copy `items` of the tree at `place`, and return what was saved of each, or why nothing was.
+    async def copy(self, items: Sequence[Item]) -> list[End]:
+        """Copy `items`, and return how it went with each.
 
         Several items, small ones, are read in one go: handing them to a thread costs more than reading them.
-        Sizes only decide how to begin. Raises `StorageUnavailableError` or `FatalError` when something is not
-        an item's own fault.
+        Sizes only decide how to begin. Raises `FatalError` when nothing can succeed.
         """
-        copied = await self._attempt(place, items)
-        return [done or await self._again(place, item) for done, item in zip(copied, items, strict=True)]
+        ends = await self._attempt(items)
+        return [
+            await self._again(item) if isinstance(end, _Again) else end
+            for end, item in zip(ends, items, strict=True)
+        ]
 
-    async def _again(self, place: Place, item: Item) -> Copied | SourceError:
-        """Copy an item that has changed while it was read, until it has not."""
+    async def _again(self, item: Item) -> End:
+        """Copy an item anew, over what is there of it in the container."""
+        end = _Again.CHANGED
         for _ in range(1, MAX_READS):
-            size = await self._in_thread(lambda: _tried(lambda: reading.size_of(place.path(item.path))))
-            if isinstance(size, SourceError):
-                return size
-            (done,) = await self._attempt(place, [replace(item, size=size)])
-            if done is not None:
-                return done
-        return SourceError(f"changed while being read, {MAX_READS} times")
+            end = await self._ended(self._over_what_is_there(item))
+            if not isinstance(end, _Again):
+                return end
+        return SourceError(end.value)
 
-    async def _attempt(self, place: Place, items: Sequence[Item]) -> list[Copied | SourceError | None]:
-        """Copy `items` once; None for what has changed while it was read."""
+    async def _over_what_is_there(self, item: Item) -> End | _Again:
+        there = await self._container.find(blobname.encode(self._place.name(item.path)))
+        size = await self._disk(lambda: reading.size_of(self._place.path(item.path)))
+        (end,) = await self._attempt([replace(item, size=size)], there)
+        return end
+
+    async def _attempt(self, items: Sequence[Item], there: Blob | None = None) -> list[End | _Again]:
+        """Copy `items` once; what is `there` of a single one was looked up before."""
         if len(items) == 1 and items[0].size > SINGLE_PUT:
-            return [await self._in_blocks(place, items[0])]
+            return [await self._ended(self._in_blocks(items[0]))]
         most = [item.size + SLACK for item in items]
         async with self._memory.hold(sum(most)):
-            contents = await self._in_thread(lambda: list(map(partial(_read, place), items, most)))
-            names = [place.name(item.path) for item in items]
-            return await all_of(map(self._put, names, contents))
+            contents = await self._read(items, most)
+            return await all_of(
+                self._ended(self._put(*pair, there)) for pair in zip(items, contents, strict=True)
+            )
 
-    async def _put(self, name: str, content: Content | SourceError | None) -> Copied | SourceError | None:
-        """Store what was read of an item in one request."""
-        if not isinstance(content, Content):
-            return content
+    async def _read(self, items: Sequence[Item], most: Sequence[int]) -> Sequence[_Read]:
+        """Read `items`, each of at most so many bytes."""
         try:
-            blob = blobname.encode(name)
-            # Before its turn: files that were read together write their lines together, which saves the
-            # event loop a tenth of its time.
-            self._announce(name, blob, len(content.data))
-            async with self._transfers:
-                etag = await self._container.put(
-                    blob, content.data, _properties(blob, content.md5, content.attributes, content.marks)
-                )
-        except SourceError as error:
-            return error
+            return await self._disk(lambda: list(map(partial(_read, self._place), items, most)))
+        except UnavailableError as error:  # the disk does not answer
+            return [error] * len(items)
+
+    async def _put(self, item: Item, content: _Read, there: Blob | None) -> End | _Again:
+        """Store what was read of an item in one request."""
+        if isinstance(content, SourceError | UnavailableError):
+            raise content
+        if content is None:
+            return _Again.CHANGED
+        name = self._place.name(item.path)
+        blob = blobname.encode(name)
+        properties = _properties(blob, content.md5, content.attributes, content.marks)
+        # Before its turn: files that were read together write their lines together, which saves the event
+        # loop a tenth of its time.
+        self._announce(name, blob, len(content.data))
+        async with self._transfers:
+            looked = there is not None
+            if self._meets_blobs and not looked:
+                there = await self._container.find(blob)
+            if there is not None and _is_the_same(there, len(content.data), properties):
+                etag = there.etag
+            elif there is not None and not looked:
+                return _Again.TAKEN  # read before it was seen
+            else:
+                condition = ABSENT if there is None else Condition(there.etag)
+                etag = await self._container.put(blob, content.data, properties, condition)
         return Copied(blob, len(content.data), content.md5, etag, content.attributes)
 
-    async def _in_blocks(self, place: Place, item: Item) -> Copied | SourceError | None:
-        """Copy a file block by block."""
+    async def _in_blocks(self, item: Item) -> End | _Again:
+        """Copy a file block by block, over what is there before the file is opened."""
+        name = self._place.name(item.path)
+        blob = blobname.encode(name)
+        there = await self._container.find(blob)
+        self._announce(name, blob, item.size)
+        stream = await self._disk(lambda: Stream(self._place.path(item.path), self._place.real))
         try:
-            name = place.name(item.path)
-            blob = blobname.encode(name)
-            self._announce(name, blob, item.size)
-            stream = await self._in_thread(lambda: Stream(place.path(item.path), place.real))
-            try:
-                block_ids = await self._stage_blocks(blob, stream)
-                if not await self._in_thread(stream.is_unchanged):
-                    return None
-            finally:
-                stream.close()
-            digest, attributes = stream.md5(), stream.attributes
-            etag = await self._container.commit(blob, block_ids, _properties(blob, digest, attributes, {}))
-        except SourceError as error:
-            return error
+            block_ids = await self._stage_blocks(blob, stream)
+            if not await self._disk(stream.is_unchanged):
+                return _Again.CHANGED
+        finally:
+            stream.close()
+        digest, attributes = stream.md5(), stream.attributes
+        condition = ABSENT if there is None else Condition(there.etag)
+        properties = _properties(blob, digest, attributes, {})
+        etag = await self._container.commit(blob, block_ids, properties, condition)
         return Copied(blob, stream.size, digest, etag, attributes)
 
     async def _stage_blocks(self, blob: str, stream: Stream) -> list[str]:
@@ -146,7 +197,7 @@ class Copier:
                 await in_flight.acquire()
                 held = await self._memory.acquire(size)
                 try:
-                    data = await self._in_thread(partial(stream.read_next, size))
+                    data = await self._disk(partial(stream.read_next, size))
                 except BaseException:
                     self._memory.release(held)
                     raise
@@ -168,16 +219,39 @@ class Copier:
         location = f"{BACKUPS_CONTAINER}/{blob}"
         _log.log(self._path_level, "Copying '%s' to '%s'. Total bytes = %d.", printable(name), location, size)
 
+    async def _ended(self, copying: Awaitable[End | _Again]) -> End | _Again:
+        """Return what `copying` one item returns or raises: its trouble is not that of the others."""
+        try:
+            return await copying
+        except ConditionNotMetError:
+            self._meets_blobs = True
+            return _Again.TAKEN
+        except FatalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - see `_end_of`
+            return _end_of(error)
 
-def _tried[T](function: Callable[[], T]) -> T | SourceError:
+
+def _read(place: Place, item: Item, most: int) -> _Read:
     try:
-        return function()
-    except SourceError as error:
+        return reading.read(place, item, most)
+    except Exception as error:  # noqa: BLE001 - see `_end_of`
+        return _end_of(error)
+
+
+def _end_of(error: Exception) -> SourceError | UnavailableError:
+    """Return how it went with an item on account of `error`: what nobody expects fails that item alone."""
+    if isinstance(error, SourceError | UnavailableError):
         return error
+    if isinstance(error, OSError):  # a trouble of the process, such as too many open files
+        return UnavailableError(error.strerror or type(error).__name__)
+    _log.error("An item could not be copied for an unexpected %s.", type(error).__name__)
+    _log.debug("It is:", exc_info=error)
+    return SourceError(f"an unexpected {type(error).__name__}")
 
 
-def _read(place: Place, item: Item, most: int) -> Content | SourceError | None:
-    return _tried(lambda: reading.read(place, item, most))
+def _is_the_same(there: Blob, size: int, properties: Properties) -> bool:
+    return (there.size, there.md5, there.metadata) == (size, properties.md5, properties.metadata)
 
 
 def _properties(blob: str, digest: bytes, attributes: Attributes, marks: Mapping[str, str]) -> Properties:

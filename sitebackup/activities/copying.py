@@ -65,7 +65,7 @@ async def _copy_file(path: str, engine: Engine) -> int:
     disk = engine.disk(directory)
     place = await disk(lambda: find_place(directory, engine))
     size = await disk(lambda: size_of(place.path(name)))
-    [ended] = await Copier(engine).copy(place, [Item(name, "file", size)])
+    [ended] = await Copier(engine, place).copy([Item(name, "file", size)])
     if not isinstance(ended, copier.Copied):
         raise ended
     return ended.size
@@ -107,8 +107,7 @@ class _Batch:
         record: AttemptRecord,
         earlier: Attempt | None,
     ) -> None:
-        self._copier = Copier(engine)
-        self._place = place
+        self._copier = Copier(engine, place)
         self._items = items
         self._record = record
         self._attempt = earlier or Attempt()
@@ -168,7 +167,7 @@ class _Batch:
     async def _copy_slice(self, items: Sequence[Item]) -> tuple[str | None, int]:
         """Copy `items`; return the first trouble that left one undone, and how many lacked time."""
         parts = pack(items, _READ_AT_ONCE, _READ_BYTES)
-        copies = {asyncio.ensure_future(self._copier.copy(self._place, part)): part for part in parts}
+        copies = {asyncio.ensure_future(self._copier.copy(part)): part for part in parts}
         try:
             seconds = self._deadline - asyncio.get_running_loop().time()
             ended, late = await asyncio.wait(copies, timeout=max(0, seconds))

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from sitebackup.engine.engine import Engine
 from sitebackup.engine.watch import Ask
-from sitebackup.errors import FatalError, UnavailableError
+from sitebackup.errors import BackupError, UnavailableError
 from sitebackup.messages import Answer
 
 type Body = Callable[[Any, Engine], Awaitable[Any]]
@@ -23,10 +23,10 @@ async def run(body: Body, request: Any, engine: Callable[[], Engine], ask: Ask) 
         return await body(request, engine())
     try:
         return await _guarded(body, cast("dict[str, Any]", request), engine(), ask)
-    except FatalError as error:
-        return Answer(errors=(str(error),)).to_json()
     except UnavailableError as error:
         return Answer(troubles=(str(error),)).to_json()
+    except BackupError as error:
+        return Answer(errors=(str(error),)).to_json()
 
 
 async def _guarded(body: Body, request: dict[str, Any], engine: Engine, ask: Ask) -> Any:

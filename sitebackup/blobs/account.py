@@ -32,9 +32,12 @@ type Options = Callable[[], dict[str, Any]]
 class Storage:
     """A connection to one storage account; make one a process and close it."""
 
-    def __init__(self, service: BlobServiceClient, options: Options, credential: Any = None) -> None:
+    def __init__(
+        self, service: BlobServiceClient, options: Options, outage: Outage, credential: Any = None
+    ) -> None:
         self._service = service
         self._requests = BlobRequests(service, **options())
+        self._outage = outage
         self._credential = credential
 
     @property
@@ -45,6 +48,10 @@ class Storage:
     def container(self, name: str) -> AzureContainer:
         """Return the container `name`, which need not exist yet."""
         return AzureContainer(self._service.get_container_client(name), self._requests)
+
+    def when_busy(self, call: Callable[[], None]) -> None:
+        """Have `call` called, on the event loop, whenever storage says that it is asked too much."""
+        self._outage.busy = call
 
     async def close(self) -> None:
         """Close the connections of the clients."""
@@ -64,12 +71,13 @@ def connect(environment: Mapping[str, str], retries: int = RETRIES) -> Storage:
     Raises `FatalError` when neither is configured or one cannot be read.
     """
     # Two pipelines, each with a policy of its own, learn of one outage.
-    options = partial(_client_options, retries, Outage())
+    outage = Outage()
+    options = partial(_client_options, retries, outage)
     for name in ("BackupStorage", "AzureWebJobsStorage"):
         if connection_string := environment.get(name, "").strip():
-            return _by_connection_string(name, connection_string, options)
+            return _by_connection_string(name, connection_string, options, outage)
         if uri := _service_uri(environment, name):
-            return _by_identity(uri, environment.get(f"{name}__clientId"), options)
+            return _by_identity(uri, environment.get(f"{name}__clientId"), options, outage)
     raise FatalError("AzureWebJobsStorage is not configured.")
 
 
@@ -80,21 +88,21 @@ def _service_uri(environment: Mapping[str, str], name: str) -> str | None:
     )
 
 
-def _by_connection_string(name: str, connection_string: str, options: Options) -> Storage:
+def _by_connection_string(name: str, connection_string: str, options: Options, outage: Outage) -> Storage:
     try:
         service = BlobServiceClient.from_connection_string(connection_string, **options())
     except ValueError as error:  # its text quotes no part of the string, but a later version's might
         raise FatalError(f"{name} is not a valid connection string.") from error
-    return Storage(service, options)
+    return Storage(service, options, outage)
 
 
-def _by_identity(uri: str, client_id: str | None, options: Options) -> Storage:
+def _by_identity(uri: str, client_id: str | None, options: Options, outage: Outage) -> Storage:
     # Imported here: it takes a third of a second, which a connection string never needs.
     from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415
 
     credential = DefaultAzureCredential(managed_identity_client_id=client_id)
     service = BlobServiceClient(uri, credential=credential, **options())
-    return Storage(service, options, credential)
+    return Storage(service, options, outage, credential)
 
 
 def _client_options(retries: int, outage: Outage) -> dict[str, Any]:

@@ -3,19 +3,27 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # The client's retry policies have no types.
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
 from azure.core.exceptions import AzureError
 from azure.storage.blob.aio import ExponentialRetry
 
+_BUSY = {429, 503}
+"""Throttled (https://learn.microsoft.com/azure/storage/blobs/scalability-targets)."""
+
 
 @dataclass(slots=True)
 class Outage:
-    """What a connection has learnt of storage: whether an outage is `on`, how many requests it answered."""
+    """What a connection has learnt of storage: whether an outage is `on`, how many requests it answered.
+
+    `busy` is called whenever storage says that it is asked too much.
+    """
 
     answered: int = 0
     on: bool = False
+    busy: Callable[[], None] = lambda: None
 
 
 class Retries(ExponentialRetry):
@@ -47,6 +55,8 @@ class Retries(ExponentialRetry):
         self, settings: dict[str, Any], request: Any, response: Any = None, error: AzureError | None = None
     ) -> bool:
         """Count a failed try; tells whether there is another one."""
+        if response is not None and response.status_code in _BUSY:
+            self._outage.busy()
         answered = settings.setdefault("answered", self._outage.answered)
         again = super().increment(settings, request, response, error)
         if not again and answered == self._outage.answered:

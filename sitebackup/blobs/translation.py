@@ -108,4 +108,5 @@ def _translate(error: HttpResponseError) -> Exception:
         return StorageUnavailableError(_NOT_NOW.format(text))
     if error.status_code in (401, 403):
         return FatalError(f"Storage refuses the app's credentials ({text}).")
-    return FatalError(f"Storage refuses the request ({text}).")
+    # Of all that storage may ever object to in a request, most is about the one blob that it is for.
+    return BlobRefusedError(f"storage refuses the request ({text})")

@@ -1,10 +1,9 @@
 """What the activities of one worker process share: settings, clients, and limits on work in flight."""
 
-import asyncio
 import uuid
 
 from sitebackup.blobs.container import Container
-from sitebackup.engine.limits import ByteBudget
+from sitebackup.engine.limits import ByteBudget, Slots
 from sitebackup.engine.threads import Disks, Threads
 from sitebackup.engine.watch import RunWatch
 from sitebackup.records.plans import PlanStore
@@ -20,9 +19,10 @@ ACTIVITY_SECONDS = 25 * 60.0
 class Engine:
     """The dependencies of the activities; one a process, used on one event loop.
 
-    `id` tells the process from every other. `transfers` bounds the requests with content in flight to
-    `BACKUP_CONCURRENCY`, over all activities of the process, `memory` the bytes of their content. Who needs
-    both takes memory first. `disk` gives the threads that touch the tree below a root.
+    `id` tells the process from every other. `transfers` bounds the requests with content in flight, over all
+    activities of the process, to `BACKUP_CONCURRENCY` and to what the service can bear, `memory` the bytes of
+    their content. Who needs both takes memory first. `disk` gives the threads that touch the tree below a
+    root.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Engine:
         self.activity_seconds = activity_seconds
         self.plans = PlanStore(runs)
         self.watch = RunWatch()
-        self.transfers = asyncio.Semaphore(settings.concurrency)
+        self.transfers = Slots(settings.concurrency)
         self.memory = ByteBudget(MEMORY)
         self.in_thread = Threads(settings.concurrency)
         self.disk = Disks(settings.concurrency)

@@ -36,7 +36,9 @@ class ProcessEngine:
             storage = connect(self._environment, self._retries)
             backups = storage.container(names.BACKUPS_CONTAINER)
             runs = storage.container(names.RUNS_CONTAINER)
-            self._connected = storage, Engine(self._settings, backups, runs, self._activity_seconds)
+            engine = Engine(self._settings, backups, runs, self._activity_seconds)
+            storage.when_busy(engine.transfers.fall)
+            self._connected = storage, engine
         return self._connected[1]
 
     async def close(self) -> None:

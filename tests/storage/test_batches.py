@@ -36,11 +36,18 @@ class Fragile(MemoryContainer):
         super().__init__()
         self._before = before
         self.written: list[str] = []
+        self.has_ended = False
 
     async def put(
         self, name: str, data: bytes, properties: Properties, condition: Condition | None = None
     ) -> str:
-        self._before(name.rpartition("/")[2])
+        if self.has_ended:
+            raise WorkerEndedError
+        try:
+            self._before(name.rpartition("/")[2])
+        except WorkerEndedError:
+            self.has_ended = True
+            raise
         self.written.append(name.rpartition("/")[2])
         return await super().put(name, data, properties, condition)
 
@@ -72,10 +79,11 @@ async def attempt(engine: Engine, plan: str) -> Copied:
 
 
 async def attempts_in_new_processes(
-    backups: MemoryContainer, runs: MemoryContainer, root: Path, plan: str
+    backups: Fragile, runs: MemoryContainer, root: Path, plan: str
 ) -> tuple[Copied, int]:
     """Try until an attempt ends, each in a process of its own; return its answer, and how many broke."""
     for broken in range(100):
+        backups.has_ended = False
         async with a_process(backups, runs, root) as engine:
             try:
                 return await attempt(engine, plan), broken

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import AsyncGenerator, Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,10 @@ from sitebackup.activities import copier as copying
 from sitebackup.activities.copier import SINGLE_PUT, SLACK, Copier
 from sitebackup.blobs.account import Storage
 from sitebackup.blobs.blocks import BLOCK
-from sitebackup.blobs.container import Container, Properties
+from sitebackup.blobs.container import Condition, Container, Properties
 from sitebackup.concurrently import all_of
 from sitebackup.engine.engine import Engine
 from sitebackup.engine.limits import ByteBudget
-from sitebackup.engine.threads import Threads
 from sitebackup.errors import BlobRefusedError, SourceError, StorageUnavailableError, VanishedError
 from sitebackup.settings import Settings
 from sitebackup.tree.place import Place
@@ -29,39 +29,39 @@ from tests.support.memory import MemoryContainer
 MEMORY = 4 * BLOCK
 
 
-@pytest.fixture
-async def readers() -> AsyncGenerator[Threads]:
-    threads = Threads(4)
-    yield threads
-    threads.close()
+type NewEngine = Callable[..., Engine]
 
 
 @pytest.fixture
-def copier(container: Container, readers: Threads) -> Copier:
-    return copier_to(container, readers)
+async def new_engine() -> AsyncGenerator[NewEngine]:
+    """Makes engines that copy to a container, with so many bytes in memory at most."""
+    with ExitStack() as engines:
+
+        def make(container: Container, memory: int = MEMORY) -> Engine:
+            engine = Engine(Settings((), concurrency=8, list_budget=1), container, MemoryContainer())
+            engine.memory = ByteBudget(memory)
+            engines.callback(engine.close)
+            return engine
+
+        yield make
 
 
-def copier_to(container: Container, readers: Threads, memory: int = MEMORY) -> Copier:
-    return Copier(engine_of(container, readers, ByteBudget(memory)))
-
-
-def engine_of(container: Container, readers: Threads, memory: ByteBudget) -> Engine:
-    engine = Engine(Settings((), concurrency=8, list_budget=1), container, MemoryContainer())
-    engine.memory, engine.in_thread = memory, readers
-    return engine
+@pytest.fixture
+def engine(container: Container, new_engine: NewEngine) -> Engine:
+    return new_engine(container)
 
 
 def noise(size: int) -> bytes:
     return os.urandom(min(size, 65_536)) * (size // 65_536 + 1)
 
 
-async def copy(copier: Copier, path: Path, size: int) -> copying.Copied:
+async def copy(engine: Engine, path: Path, size: int) -> copying.Copied:
     """Copy the file at `path` as an item of the directory that it is in."""
     place = Place(str(path.parent), os.path.realpath(path.parent))
-    [copied] = await copier.copy(place, [Item(path.name, "file", size)])
-    if isinstance(copied, SourceError):
-        raise copied
-    return copied
+    [end] = await Copier(engine, place).copy([Item(path.name, "file", size)])
+    if not isinstance(end, copying.Copied):
+        raise end
+    return end
 
 
 def name_of(path: Path) -> str:
@@ -70,12 +70,12 @@ def name_of(path: Path) -> str:
 
 @pytest.mark.parametrize("size", [0, 1, SINGLE_PUT, SINGLE_PUT + 1, 3 * BLOCK, 5 * BLOCK + 17])
 async def test_a_file_of_any_size_arrives_whole(
-    copier: Copier, container: Container, tmp_path: Path, size: int
+    engine: Engine, container: Container, tmp_path: Path, size: int
 ) -> None:
     path = tmp_path / "file"
     data = noise(size)[:size]
     path.write_bytes(data)
-    copied = await copy(copier, path, size)
+    copied = await copy(engine, path, size)
     assert await container.get(name_of(path)) == data
     assert copied.size == size
     assert copied.md5 == hashlib.md5(data, usedforsecurity=False).digest()
@@ -84,11 +84,11 @@ async def test_a_file_of_any_size_arrives_whole(
 
 @pytest.mark.parametrize("size", [5, SINGLE_PUT + 5])
 async def test_the_blob_carries_the_md5_of_the_file(
-    storage: Storage, azurite: Azurite, readers: Threads, tmp_path: Path, size: int
+    storage: Storage, azurite: Azurite, new_engine: NewEngine, tmp_path: Path, size: int
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(noise(size)[:size])
-    await copy(copier_to(storage.container("md5"), readers), path, size)
+    await copy(new_engine(storage.container("md5")), path, size)
     connection = azurite.connection_string
     with BlobClient.from_connection_string(connection, "md5", name_of(path)) as blob:
         expected = hashlib.md5(path.read_bytes(), usedforsecurity=False).digest()
@@ -97,21 +97,21 @@ async def test_the_blob_carries_the_md5_of_the_file(
 
 @pytest.mark.parametrize(("listed", "now"), [(1, SINGLE_PUT + 1), (SINGLE_PUT + 1, 1)])
 async def test_a_file_of_another_size_than_listed_is_copied_as_it_is_now(
-    copier: Copier, container: Container, tmp_path: Path, listed: int, now: int
+    engine: Engine, container: Container, tmp_path: Path, listed: int, now: int
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(noise(now)[:now])
-    assert (await copy(copier, path, listed)).size == now
+    assert (await copy(engine, path, listed)).size == now
     assert await container.get(name_of(path)) == path.read_bytes()
 
 
 async def test_two_copies_of_a_large_file_at_once_leave_one_of_its_versions_whole(
-    copier: Copier, container: Container, tmp_path: Path
+    engine: Engine, container: Container, tmp_path: Path
 ) -> None:
     path = tmp_path / "file"
     data = noise(4 * BLOCK)
     path.write_bytes(data)
-    done = await asyncio.gather(*(copy(copier, path, len(data)) for _ in range(3)), return_exceptions=True)
+    done = await asyncio.gather(*(copy(engine, path, len(data)) for _ in range(3)), return_exceptions=True)
     assert any(not isinstance(result, BaseException) for result in done)
     assert all(isinstance(result, StorageUnavailableError | copying.Copied) for result in done)
     assert await container.get(name_of(path)) == data
@@ -130,7 +130,7 @@ class TouchedWhileRead(MemoryContainer):
 
 
 async def test_a_file_that_changes_once_while_it_is_read_is_read_again(
-    readers: Threads, tmp_path: Path
+    new_engine: NewEngine, tmp_path: Path
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(noise(12 * BLOCK))
@@ -141,12 +141,12 @@ async def test_a_file_that_changes_once_while_it_is_read_is_read_again(
             path.write_bytes(data)
 
     container = TouchedWhileRead(change_once)
-    await copy(copier_to(container, readers, BLOCK), path, 12 * BLOCK)
+    await copy(new_engine(container, BLOCK), path, 12 * BLOCK)
     assert await container.get(name_of(path)) == path.read_bytes()
 
 
 async def test_a_file_that_never_stops_changing_fails_and_leaves_no_blob(
-    readers: Threads, tmp_path: Path
+    new_engine: NewEngine, tmp_path: Path
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(noise(4 * BLOCK))
@@ -157,7 +157,7 @@ async def test_a_file_that_never_stops_changing_fails_and_leaves_no_blob(
 
     container = TouchedWhileRead(grow)
     with pytest.raises(SourceError, match="changed while being read, 3 times"):
-        await copy(copier_to(container, readers, BLOCK), path, 4 * BLOCK)
+        await copy(new_engine(container, BLOCK), path, 4 * BLOCK)
     assert container.blobs == {}
 
 
@@ -172,42 +172,42 @@ def test_a_file_that_has_more_content_than_its_size_says_is_not_saved_empty() ->
 
 
 async def test_an_empty_directory_that_has_become_a_link_has_failed_and_not_vanished(
-    copier: Copier, tmp_path: Path
+    engine: Engine, tmp_path: Path
 ) -> None:
     (tmp_path / "current").symlink_to("release")
-    (failed,) = await copier.copy(Place(str(tmp_path), str(tmp_path)), [Item("current", "directory")])
+    (failed,) = await Copier(engine, Place(str(tmp_path), str(tmp_path))).copy([Item("current", "directory")])
     assert isinstance(failed, SourceError)
     assert not isinstance(failed, VanishedError)
 
 
 @pytest.mark.parametrize("size", [1, SINGLE_PUT + 1])
-async def test_a_file_that_is_gone_has_vanished(copier: Copier, tmp_path: Path, size: int) -> None:
+async def test_a_file_that_is_gone_has_vanished(engine: Engine, tmp_path: Path, size: int) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "gone", tmp_path / "file" / "gone"):
         with pytest.raises(VanishedError, match="vanished since it was listed"):
-            await copy(copier, path, size)
+            await copy(engine, path, size)
 
 
-async def test_what_took_a_files_place_is_not_opened_as_a_file(copier: Copier, tmp_path: Path) -> None:
+async def test_what_took_a_files_place_is_not_opened_as_a_file(engine: Engine, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/etc/passwd")
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "directory").mkdir()
     for name, reason in (("link", "symbolic link"), ("fifo", "fifo"), ("directory", "directory")):
         with pytest.raises(SourceError, match=f"is a {reason} now"):
-            await asyncio.wait_for(copy(copier, tmp_path / name, 1), 5)
+            await asyncio.wait_for(copy(engine, tmp_path / name, 1), 5)
 
 
 async def test_a_name_that_storage_cannot_hold_is_the_files_own_failure(
-    copier: Copier, tmp_path: Path
+    engine: Engine, tmp_path: Path
 ) -> None:
     (tmp_path / "f").touch()
-    [refused] = await copier.copy(Place("/" + "long/" * 250, str(tmp_path)), [Item("f")])
+    [refused] = await Copier(engine, Place("/" + "long/" * 250, str(tmp_path))).copy([Item("f")])
     assert isinstance(refused, BlobRefusedError)
     assert "longer than 1024" in str(refused)
 
 
 async def test_of_items_that_are_read_together_each_has_its_own_end(
-    copier: Copier, container: Container, tmp_path: Path
+    engine: Engine, container: Container, tmp_path: Path
 ) -> None:
     (tmp_path / "whole").write_bytes(b"whole")
     (tmp_path / "grown").write_bytes(noise(SINGLE_PUT + 1))
@@ -222,31 +222,31 @@ async def test_of_items_that_are_read_together_each_has_its_own_end(
         Item("link", "file", 5),
     ]
 
-    copied = await copier.copy(Place(str(tmp_path), os.path.realpath(tmp_path)), items)
+    copied = await Copier(engine, Place(str(tmp_path), os.path.realpath(tmp_path))).copy(items)
 
-    ends = [str(end) if isinstance(end, SourceError) else end.size for end in copied]
+    ends = [end.size if isinstance(end, copying.Copied) else str(end) for end in copied]
     grown = (tmp_path / "grown").stat().st_size
     assert ends == [5, "vanished since it was listed", grown, 5, 0, "is a symbolic link now"]
     assert await container.get(name_of(tmp_path / "link")) == b"whole"
     assert await container.get(name_of(tmp_path / "grown")) == (tmp_path / "grown").read_bytes()
 
 
-async def test_memory_is_given_back_when_storage_fails(readers: Threads, tmp_path: Path) -> None:
+async def test_memory_is_given_back_when_storage_fails(new_engine: NewEngine, tmp_path: Path) -> None:
     class Down(MemoryContainer):
-        async def put(self, name: str, data: bytes, properties: Properties) -> str:
+        async def put(
+            self, name: str, data: bytes, properties: Properties, condition: Condition | None = None
+        ) -> str:
             raise StorageUnavailableError("down")
 
         async def stage(self, name: str, block_id: str, data: bytes, md5: bytes) -> None:
             await asyncio.sleep(0)
             raise StorageUnavailableError("down")
 
-    memory = ByteBudget(MEMORY)
-    engine = engine_of(Down(), readers, memory)
-    copier = Copier(engine)
+    engine = new_engine(Down())
     path = tmp_path / "file"
     for size in (10, 20 * BLOCK):
         path.write_bytes(noise(size))
         with pytest.raises(StorageUnavailableError):
-            await copy(copier, path, size)
-    assert await asyncio.wait_for(memory.acquire(MEMORY), 1) == MEMORY
+            await copy(engine, path, size)
+    assert await asyncio.wait_for(engine.memory.acquire(MEMORY), 1) == MEMORY
     await asyncio.wait_for(all_of(engine.transfers.acquire() for _ in range(8)), 1)

@@ -17,7 +17,7 @@ async def put_manifest(
     backups: MemoryContainer, runs: MemoryContainer, entries: list[tuple[str, str, bytes]]
 ) -> None:
     """Store entries, each path, kind and content, as a run `run` would have."""
-    rows: list[str] = [json.dumps({"format": 1})]
+    rows: list[str] = [json.dumps({"format": 1, "root": "/site"})]
     for number, (path, kind, content) in enumerate(entries):
         await backups.put(f"b{number}", content, Properties(md5(content)))
         outcome = Outcome(

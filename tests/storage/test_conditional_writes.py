@@ -1,0 +1,223 @@
+"""Nothing in the container of backups is overwritten by content that is older than what is there."""
+
+import asyncio
+import os
+import random
+from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
+
+import pytest
+
+from sitebackup.activities.copier import SINGLE_PUT, Copied, Copier, End
+from sitebackup.blobs.blocks import BLOCK
+from sitebackup.blobs.container import Condition, Properties
+from sitebackup.engine.engine import Engine
+from sitebackup.errors import SourceError
+from sitebackup.settings import Settings
+from sitebackup.tree.place import Place
+from sitebackup.tree.walking import Item
+from tests.support.memory import MemoryContainer
+
+
+class Watched(MemoryContainer):
+    """Counts writes. The first one waits at a gate while `is_gated`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes = 0
+        self.is_gated = False
+        self.reached = asyncio.Event()
+        self.gate = asyncio.Event()
+
+    async def put(
+        self, name: str, data: bytes, properties: Properties, condition: Condition | None = None
+    ) -> str:
+        await self._wait()
+        return await super().put(name, data, properties, condition)
+
+    async def commit(
+        self,
+        name: str,
+        block_ids: Sequence[str],
+        properties: Properties,
+        condition: Condition | None = None,
+    ) -> str:
+        await self._wait()
+        return await super().commit(name, block_ids, properties, condition)
+
+    async def _wait(self) -> None:
+        self.writes += 1
+        if self.is_gated:
+            self.is_gated = False
+            self.reached.set()
+            await self.gate.wait()
+
+
+@pytest.fixture
+def backups() -> Watched:
+    return Watched()
+
+
+@pytest.fixture
+async def engine(backups: Watched) -> AsyncGenerator[Engine]:
+    engine = Engine(Settings((), concurrency=8, list_budget=1), backups, MemoryContainer())
+    yield engine
+    engine.close()
+
+
+async def copy(engine: Engine, path: Path) -> End:
+    copier = Copier(engine, Place(str(path.parent), os.path.realpath(path.parent)))
+    (end,) = await copier.copy([Item(path.name, "file", path.stat().st_size)])
+    return end
+
+
+def blob(path: Path) -> str:
+    return str(path)[1:]
+
+
+@pytest.mark.parametrize("size", [10, SINGLE_PUT + 10])
+@pytest.mark.parametrize("is_there", [False, True])
+async def test_a_write_that_arrives_late_does_not_put_older_content_back(
+    engine: Engine, backups: Watched, tmp_path: Path, size: int, is_there: bool
+) -> None:
+    path = tmp_path / "f"
+    if is_there:
+        path.write_bytes(b"0" * size)
+        await copy(engine, path)
+    path.write_bytes(b"1" * size)
+    backups.is_gated = True
+    late = asyncio.ensure_future(copy(engine, path))
+    await backups.reached.wait()
+    path.write_bytes(b"2" * size)
+    assert isinstance(await copy(engine, path), Copied)
+
+    backups.gate.set()
+
+    assert isinstance(await late, Copied)
+    assert await backups.get(blob(path)) == b"2" * size
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_whoever_copies_at_once_what_is_saved_in_the_end_is_what_is_on_the_disk(
+    engine: Engine, backups: Watched, tmp_path: Path, seed: int
+) -> None:
+    dice = random.Random(seed)  # noqa: S311 - an order, no secret
+    paths = [tmp_path / f"f{number}" for number in range(20)]
+    for path in paths:
+        path.write_bytes(b"first")
+
+    async def run() -> None:
+        for path in dice.sample(paths, len(paths)):
+            await copy(engine, path)
+            await asyncio.sleep(dice.random() / 500)
+
+    async def change() -> None:
+        for _ in range(100):
+            dice.choice(paths).write_bytes(dice.randbytes(dice.randint(1, 50)))
+            await asyncio.sleep(dice.random() / 500)
+
+    await asyncio.gather(run(), run(), change(), run())
+    await run()
+    assert {path: await backups.get(blob(path)) for path in paths} == {
+        path: path.read_bytes() for path in paths
+    }
+
+
+async def test_what_is_there_already_is_not_written_again(
+    engine: Engine, backups: Watched, tmp_path: Path
+) -> None:
+    items: list[Item] = []
+    for number in range(100):
+        (tmp_path / f"f{number}").write_bytes(b"%d" % number)
+        items.append(Item(f"f{number}", "file", 2))
+    place = Place(str(tmp_path), os.path.realpath(tmp_path))
+    first = await Copier(engine, place).copy(items)
+    backups.writes = 0
+    copier = Copier(engine, place)
+    again = [end for item in items for end in await copier.copy([item])]
+    assert again == first
+    assert backups.writes == 1, "the first write tells that there are blobs"
+
+
+async def test_content_that_was_read_before_the_blob_was_seen_is_never_written(
+    engine: Engine, backups: Watched, tmp_path: Path
+) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"old")
+    backups.is_gated = True
+    late = asyncio.ensure_future(copy(engine, path))
+    await backups.reached.wait()
+    await backups.put(blob(path), b"a stranger's", Properties())
+    path.write_bytes(b"new")
+    backups.gate.set()
+    assert isinstance(await late, Copied)
+    assert await backups.get(blob(path)) == b"new"
+
+
+async def test_other_times_beside_the_same_content_are_saved(
+    engine: Engine, backups: Watched, tmp_path: Path
+) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"same")
+    await copy(engine, path)
+    os.utime(path, ns=(1, 1))
+    await copy(engine, path)
+    found = await backups.find(blob(path))
+    assert found is not None
+    assert (found.metadata or {})["mtime"] == "1970-01-01T00:00:00.000000001Z"
+
+
+@pytest.mark.parametrize("size", [10, SINGLE_PUT + BLOCK])
+async def test_a_blob_that_never_stays_still_fails_its_file_and_is_left_as_it_is(
+    tmp_path: Path, size: int
+) -> None:
+    class Taken(MemoryContainer):
+        """Another writer is always faster."""
+
+        async def put(
+            self, name: str, data: bytes, properties: Properties, condition: Condition | None = None
+        ) -> str:
+            await super().put(name, b"another's", Properties())
+            return await super().put(name, data, properties, condition)
+
+        async def commit(
+            self,
+            name: str,
+            block_ids: Sequence[str],
+            properties: Properties,
+            condition: Condition | None = None,
+        ) -> str:
+            await super().put(name, b"another's", Properties())
+            return await super().commit(name, block_ids, properties, condition)
+
+    path = tmp_path / "f"
+    path.write_bytes(bytes(size))
+    backups = Taken()
+    engine = Engine(Settings((), concurrency=8, list_budget=1), backups, MemoryContainer())
+    end = await copy(engine, path)
+    engine.close()
+    assert isinstance(end, SourceError)
+    assert str(end) == "its blob was changed by another writer, 3 times"
+    assert await backups.get(blob(path)) == b"another's"
+
+
+async def test_what_nobody_expects_of_one_item_is_the_end_of_that_item_alone(tmp_path: Path) -> None:
+    class Odd(MemoryContainer):
+        async def put(
+            self, name: str, data: bytes, properties: Properties, condition: Condition | None = None
+        ) -> str:
+            if name.endswith("f1"):
+                raise ZeroDivisionError
+            return await super().put(name, data, properties, condition)
+
+    items = [Item(f"f{number}", "file", 1) for number in range(3)]
+    for item in items:
+        (tmp_path / item.path).write_bytes(b"x")
+    engine = Engine(Settings((), concurrency=8, list_budget=1), Odd(), MemoryContainer())
+    ends = await Copier(engine, Place(str(tmp_path), os.path.realpath(tmp_path))).copy(items)
+    engine.close()
+    assert [str(end) if isinstance(end, SourceError) else type(end) for end in ends] == [
+        Copied,
+        "an unexpected ZeroDivisionError",
+        Copied,
+    ]

@@ -8,11 +8,19 @@ from .functions import Function
 
 
 class WorkerLostError(Exception):
-    """The worker died, or was stopped, with the invocation in hand. Whether the function ran is unknown."""
+    """The worker ended with the invocation in hand. Whether the function ran is unknown."""
+
+
+class WorkerRecycledError(WorkerLostError):
+    """The host stopped the worker, because another function in it ran too long."""
 
 
 class InvocationTimeoutError(Exception):
-    """The function ran longer than `functionTimeout`; its worker was stopped."""
+    """The function ran longer than `functionTimeout`, which is `limit_seconds`; its worker was stopped."""
+
+    def __init__(self, limit_seconds: float) -> None:
+        super().__init__(f"it ran longer than {limit_seconds:g} s, and its worker was stopped.")
+        self.limit_seconds = limit_seconds
 
 
 @dataclass(frozen=True, slots=True)

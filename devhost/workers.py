@@ -10,7 +10,14 @@ from pathlib import Path
 
 from .frames import Frame, encode, read_frame
 from .functions import Function, parse_function
-from .invocations import Failure, Invocation, InvocationResult, InvocationTimeoutError, WorkerLostError
+from .invocations import (
+    Failure,
+    Invocation,
+    InvocationResult,
+    InvocationTimeoutError,
+    WorkerLostError,
+    WorkerRecycledError,
+)
 from .settings import HostSettings
 
 _PACKAGE_PARENT = Path(__file__).resolve().parent.parent
@@ -78,16 +85,17 @@ class Worker:
         return len(self._pending)
 
     async def invoke(
-        self, invocation: Invocation, inputs: Mapping[str, str], timeout_seconds: float | None
+        self, invocation: Invocation, inputs: Mapping[str, str], limit_seconds: float | None
     ) -> InvocationResult:
         """Runs a function.
 
         Raises:
-            InvocationTimeoutError: it took longer than the timeout; the worker is killed.
+            InvocationTimeoutError: it took longer than the limit; the worker is killed.
+            WorkerRecycledError: the worker was killed because another function took longer.
             WorkerLostError: the worker ended meanwhile.
         """
         if self.closed.is_set():
-            raise WorkerLostError(f"Worker {self.pid} ended.")
+            raise self._loss()
         number = next(self._ids)
         future: asyncio.Future[InvocationResult] = asyncio.get_running_loop().create_future()
         self._pending[number] = future
@@ -102,16 +110,16 @@ class Worker:
         }
         self._writer.write(encode(Frame(header, invocation.payload)))
         try:
-            async with asyncio.timeout(timeout_seconds):
-                return await future
-        except TimeoutError:
-            self.kill()
-            raise InvocationTimeoutError(invocation.function.name) from None
+            await asyncio.wait({future}, timeout=limit_seconds)
         finally:
-            self._pending.pop(number, None)
+            del self._pending[number]
+        if limit_seconds is not None and not future.done():
+            self.kill()
+            raise InvocationTimeoutError(limit_seconds)
+        return future.result()
 
     def kill(self) -> None:
-        """Ends the process at once. What it held fails with WorkerLostError."""
+        """Ends the process at once. What it held fails with WorkerRecycledError."""
         self.killed = True
         self._kill_process()
 
@@ -152,7 +160,14 @@ class Worker:
         self.closed.set()
         for future in self._pending.values():
             if not future.done():
-                future.set_exception(WorkerLostError(f"Worker {self.pid} ended."))
+                future.set_exception(self._loss())
+
+    def _loss(self) -> WorkerLostError:
+        if self.killed:
+            return WorkerRecycledError(
+                f"worker {self.pid} was stopped, because another function ran too long."
+            )
+        return WorkerLostError(f"worker {self.pid} ended.")
 
 
 def _result(frame: Frame) -> InvocationResult:

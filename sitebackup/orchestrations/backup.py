@@ -30,7 +30,7 @@ from sitebackup.records.findings import Findings
 from sitebackup.tally import Tally
 
 FAN_OUT = 48
-"""Copy tasks, or shares of them, that one instance waits for: 4 events each, and 8 more if it is retried."""
+"""Copy tasks, or shares of them, that one instance waits for: 4 events each, and 8 more a retry."""
 
 LISTINGS_AT_ONCE = 32
 """Listings in one round of one instance, and sub-orchestrations for what its rounds left."""
@@ -53,7 +53,15 @@ MOST_WAITS = 50
 _STEPS = 20
 """Steps in which a backup sees its copy tasks complete: its custom status moves by 5 %."""
 
-_RETRY = RetryPolicy(first_retry_interval=timedelta(seconds=5), max_number_of_attempts=2)
+ATTEMPTS = 5
+"""Times that an activity is tried: it fails when its worker ends, as do all others in that worker.
+
+A new worker is there within seconds, and may end as the one before it did.
+"""
+
+_RETRY = RetryPolicy(
+    first_retry_interval=timedelta(seconds=1), backoff_coefficient=2, max_number_of_attempts=ATTEMPTS
+)
 
 type Steps[T] = Generator[Task[Any], Any, T]
 type Answer = dict[str, Any]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from localstack.client import Document
+from sitebackup.orchestrations.backup import ATTEMPTS
 from tests.e2e.support.apps import RunningApp
 from tests.e2e.support.containers import assert_container_equals_tree
 from tests.e2e.support.proxy import Proxy, Rule, Trouble, always, at_first, sometimes
@@ -40,11 +41,11 @@ type Runs = Mapping[Trouble, tuple[Path, Document]]
 def rule_of(trouble: Trouble) -> Rule:
     """How `trouble` happens to the blobs of a backup.
 
-    The client does not try again what was damaged, or is being deleted: the activity does after 5 s, and the
-    backup after another 15 s.
+    The client does not try again what was damaged, or is being deleted: the activity's retry policy does, and
+    then the backup, after another 15 s.
     """
     if trouble is Trouble.BEING_DELETED:
-        return at_first(2, trouble)
+        return at_first(ATTEMPTS, trouble)
     rate = 0.08 if trouble is Trouble.DAMAGED else 0.2
     return sometimes(TROUBLES.index(trouble) + 1, rate, trouble)
 

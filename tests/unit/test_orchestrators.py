@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from sitebackup import names
-from sitebackup.orchestrations.backup import MOST_WAITS, WAITS
+from sitebackup.orchestrations.backup import ATTEMPTS, FAN_OUT, MOST_WAITS, WAITS
 from sitebackup.registry import ORCHESTRATORS
 from tests.support.hub import Activity, Hub, Instance
 
 MOST_EVENTS = 1_000
+MOST_EVENTS_WITH_RETRIES = MOST_EVENTS + 8 * FAN_OUT * (ATTEMPTS - 2)
+"""Where every activity of one instance is tried as often as the retry policy has it: 8 events a retry."""
 
 
 def listing(plan: str, tasks: int, left: int = 0, **tally: Any) -> dict[str, Any]:
@@ -61,8 +63,8 @@ def status_of(phase: str, files: dict[str, int], done: int, **more: Any) -> dict
     return {"phase": phase, "files": counts, "bytes": sizes, "links": 0, "emptyDirectories": 0} | more
 
 
-def backup(activities: Mapping[str, Activity], seed: int = 0) -> tuple[Hub, Instance]:
-    hub = Hub(activities, seed)
+def backup(activities: Mapping[str, Activity], seed: int = 0, *, at_once: int = 1) -> tuple[Hub, Instance]:
+    hub = Hub(activities, seed, at_once=at_once)
     return hub, hub.run(names.BACKUP_SITE_CONTENT, "/site")
 
 
@@ -157,13 +159,13 @@ def test_what_fails_for_a_while_is_done_again_until_it_is_done_and_nothing_else_
     def copy(request: dict[str, Any]) -> dict[str, Any]:
         task = request["task"]
         calls[task] = calls.get(task, 0) + 1
-        if task in (7, 150) and calls[task] < 5:
+        if task in (7, 150) and calls[task] <= 2 * ATTEMPTS:
             raise RuntimeError("storage is down")
         return copied(request)
 
     hub, run = backup({**flat(200), names.COPY_FILE_TO_BLOB: copy})
     assert run.output == 2_000
-    assert calls == {task: 5 if task in (7, 150) else 1 for task in range(200)}
+    assert calls == {task: 2 * ATTEMPTS + 1 if task in (7, 150) else 1 for task in range(200)}
     waiting = [status["waitingFor"] for status in run.statuses if "waitingFor" in status]
     assert waiting
     assert all("storage is down" in text for text in waiting)
@@ -186,10 +188,10 @@ def test_what_fails_for_too_long_ends_the_run_with_its_cause(broken: str) -> Non
     assert run.failure is not None
     assert run.failure.startswith("Gave up after waiting 705 seconds in all: ")
     assert run.failure.endswith("storage is down")
-    assert calls == 2 * (len(WAITS) + 1)
+    assert calls == ATTEMPTS * (len(WAITS) + 1)
 
 
-@pytest.mark.parametrize(("tasks", "failures"), [(48, 11), (200, 5)])
+@pytest.mark.parametrize(("tasks", "failures"), [(48, 5 * ATTEMPTS + 1), (200, 2 * ATTEMPTS + 1)])
 def test_no_history_grows_beyond_bounds_while_storage_fails(tasks: int, failures: int) -> None:
     calls: dict[str, int] = {}
 
@@ -200,9 +202,9 @@ def test_no_history_grows_beyond_bounds_while_storage_fails(tasks: int, failures
             raise RuntimeError("storage is down")
         return copied(request)
 
-    hub, run = backup({**flat(tasks), names.COPY_FILE_TO_BLOB: copy})
+    hub, run = backup({**flat(tasks), names.COPY_FILE_TO_BLOB: copy}, at_once=16)
     assert run.output == 10 * tasks
-    assert max(instance.longest_history for instance in hub.instances) <= MOST_EVENTS
+    assert max(instance.longest_history for instance in hub.instances) <= MOST_EVENTS_WITH_RETRIES
 
 
 def outages(of: int) -> Activity:
@@ -212,7 +214,7 @@ def outages(of: int) -> Activity:
     def copy(request: dict[str, Any]) -> dict[str, Any]:
         task = request["task"]
         calls[task] = calls.get(task, 0) + 1
-        if task < of and calls[task] <= 2 * (task + 1):
+        if task < of and calls[task] <= ATTEMPTS * (task + 1):
             raise RuntimeError("storage is down")
         return copied(request)
 
@@ -221,17 +223,17 @@ def outages(of: int) -> Activity:
 
 def test_outages_that_let_something_be_done_in_between_do_not_add_up_to_one() -> None:
     many = 4 * len(WAITS)
-    hub, run = backup({**flat(many), names.COPY_FILE_TO_BLOB: outages(many)})
+    hub, run = backup({**flat(many), names.COPY_FILE_TO_BLOB: outages(many)}, at_once=16)
     assert (run.failure, run.output) == (None, 10 * many)
-    assert max(instance.longest_history for instance in hub.instances) <= MOST_EVENTS
+    assert max(instance.longest_history for instance in hub.instances) <= MOST_EVENTS_WITH_RETRIES
 
 
 def test_even_a_run_that_gets_ahead_does_not_wait_for_ever() -> None:
     many = MOST_WAITS + 1
-    hub, run = backup({**flat(many), names.COPY_FILE_TO_BLOB: outages(many)})
+    hub, run = backup({**flat(many), names.COPY_FILE_TO_BLOB: outages(many)}, at_once=16)
     assert run.failure is not None
     assert run.failure.startswith(f"Gave up after waiting {WAITS[0] * MOST_WAITS} seconds in all: ")
-    assert max(instance.longest_history for instance in hub.instances) <= MOST_EVENTS
+    assert max(instance.longest_history for instance in hub.instances) <= MOST_EVENTS_WITH_RETRIES
 
 
 def test_no_event_grows_with_the_tree_while_storage_fails() -> None:
@@ -240,11 +242,11 @@ def test_no_event_grows_with_the_tree_while_storage_fails() -> None:
     def copy(request: Any) -> Any:
         nonlocal calls
         calls += 1
-        if calls <= 2 * 400:
+        if calls <= ATTEMPTS * 400:
             raise RuntimeError("storage is down")
         return copied(request)
 
-    hub, run = backup({**flat(400), names.COPY_FILE_TO_BLOB: copy})
+    hub, run = backup({**flat(400), names.COPY_FILE_TO_BLOB: copy}, at_once=16)
     assert run.output == 4_000
     assert max(event.ByteSize() for instance in hub.instances for event in instance.history) < 2_000
 
@@ -255,7 +257,7 @@ def test_a_deep_verification_sits_out_what_fails_for_a_while() -> None:
     def read_back(_: Any) -> dict[str, Any]:
         nonlocal calls
         calls += 1
-        if calls < 6:
+        if calls <= 2 * ATTEMPTS + 1:
             raise RuntimeError("storage is down")
         return {"checked": 1, "bytes": 5}
 
@@ -269,7 +271,7 @@ def test_a_listing_that_fails_for_a_while_loses_no_part_of_the_tree() -> None:
     def get_file_list(request: dict[str, Any]) -> dict[str, Any]:
         left = request["left"]
         asked.append(left)
-        if asked.count(left) < 4:
+        if asked.count(left) <= ATTEMPTS + 1:
             raise RuntimeError("storage is down")
         depth = left[0][0].count("x") if left else 0
         return listing("x" * (depth + 1) + str(len(asked)), 1, left=2 if depth < 3 else 0)

@@ -38,14 +38,28 @@ def test_work_is_spread_over_the_workers(pair: LocalHost, tmp_path: Path) -> Non
         assert pair.end(instance_id)["runtimeStatus"] == "Completed"
 
 
-def test_an_activity_whose_worker_is_killed_runs_again_on_another(pair: LocalHost, tmp_path: Path) -> None:
-    instance_id = pair.start("Hold", str(tmp_path))
-    first = _attempts(tmp_path, 1)[0]
-    _kill(pair, first)
-    second = _attempts(tmp_path, 2)[1]
-    assert second != first
-    (tmp_path / "release").touch()
-    assert pair.end(instance_id)["output"] == 2
+def test_an_activity_whose_worker_is_killed_fails_and_is_not_run_again(
+    pair: LocalHost, tmp_path: Path
+) -> None:
+    instance_id = pair.start("Outcome", {"activity": "Hold", "input": str(tmp_path)})
+    _kill(pair, _attempts(tmp_path, 1)[0])
+    assert pair.end(instance_id)["output"] == [
+        "Microsoft.Azure.WebJobs.Host.FunctionInvocationException",
+        "Exception while executing function: Functions.hold_until_released",
+    ]
+    assert len(_attempts(tmp_path, 1)) == 1
+
+
+def test_a_turn_whose_worker_ends_is_run_again(pair: LocalHost, tmp_path: Path) -> None:
+    lives = tmp_path / "lives"
+    lives.write_text("1")
+    assert pair.run("CrashInTurn", str(lives)) == "survived"
+
+
+def test_an_entity_whose_worker_ends_answers_with_a_failure_and_keeps_its_state(pair: LocalHost) -> None:
+    [message, state] = pair.run("CrashCounter", "crashed")
+    assert "Invocation of function 'counter' failed with an exception." in message
+    assert state == 1
 
 
 def test_a_killed_worker_loses_no_orchestration(pair: LocalHost) -> None:
@@ -56,21 +70,37 @@ def test_a_killed_worker_loses_no_orchestration(pair: LocalHost) -> None:
     assert {pair.end(instance_id)["runtimeStatus"] for instance_id in instances} == {"Completed"}
 
 
-def test_a_caller_whose_worker_is_killed_gets_502(pair: LocalHost, tmp_path: Path) -> None:
+def test_a_caller_whose_worker_is_killed_gets_500(pair: LocalHost, tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as caller:
         call = caller.submit(pair.http.post, "/hold", content=str(tmp_path))
         _kill(pair, _attempts(tmp_path, 1)[0])
         answer = call.result()
-    assert (answer.status_code, answer.content) == (502, b"")
+    assert (answer.status_code, answer.content) == (500, b"")
 
 
-def test_a_function_that_runs_too_long_stops_its_worker_and_fails_in_the_end(
+def test_an_activity_that_runs_too_long_fails_and_is_not_run_again(hasty: LocalHost, tmp_path: Path) -> None:
+    call = {"activity": "Hold", "input": str(tmp_path)}
+    assert hasty.run("Outcome", call) == [
+        "Microsoft.Azure.WebJobs.Host.FunctionTimeoutException",
+        "Timeout value of 00:00:01 was exceeded by function: Functions.hold_until_released",
+    ]
+    assert len(_attempts(tmp_path, 1)) == 1
+
+
+def test_what_ran_beside_a_function_that_takes_too_long_is_run_again(
     hasty: LocalHost, tmp_path: Path
 ) -> None:
-    document = hasty.end(hasty.start("Hold", str(tmp_path)))
-    assert document["runtimeStatus"] == "Failed"
-    assert document["output"].endswith("Function 'Hold' ran into the function timeout of 1 s 3 times.")
-    assert len(set(_attempts(tmp_path, 3))) == 3
+    slow, beside = tmp_path / "slow", tmp_path / "beside"
+    slow.mkdir()
+    beside.mkdir()
+    hasty.start("Hold", str(slow))
+    first = _attempts(slow, 1)[0]
+    instance_id = hasty.start("Hold", str(beside))
+    assert _attempts(beside, 1) == [first]
+    assert _attempts(beside, 2)[1] != first
+    (beside / "release").touch()
+    assert hasty.end(instance_id)["output"] == 2
+    assert len(_attempts(slow, 1)) == 1
 
 
 def test_a_caller_of_a_function_that_runs_too_long_gets_500(hasty: LocalHost, tmp_path: Path) -> None:
@@ -80,10 +110,8 @@ def test_a_caller_of_a_function_that_runs_too_long_gets_500(hasty: LocalHost, tm
 
 
 def test_an_event_loop_that_is_blocked_is_a_timeout_too(hasty: LocalHost, tmp_path: Path) -> None:
-    instance_id = hasty.start("HoldLoop", str(tmp_path))
-    _attempts(tmp_path, 2)
-    (tmp_path / "release").touch()
-    assert hasty.end(instance_id)["runtimeStatus"] == "Completed"
+    [_, message] = hasty.run("Outcome", {"activity": "HoldLoop", "input": str(tmp_path)})
+    assert message == "Timeout value of 00:00:01 was exceeded by function: Functions.hold_loop"
 
 
 def test_three_crashes_of_a_worker_stop_the_host(own_log: Path, tmp_path: Path) -> None:

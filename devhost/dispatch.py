@@ -77,7 +77,7 @@ class Dispatcher:
         try:
             result = await self._invoke(Invocation(function, payload))
         except (WorkerLostError, InvocationTimeoutError) as loss:
-            _logger.error("Function '%s' did not end: %s", name, loss)
+            _logger.error("Function '%s' did not end. %s", name, loss)
             kind.lose(work, function, loss)
             return
         failure = result.failure

@@ -19,7 +19,7 @@ class InvocationTimeoutError(Exception):
     """The function ran longer than `functionTimeout`, which is `limit_seconds`; its worker was stopped."""
 
     def __init__(self, limit_seconds: float) -> None:
-        super().__init__(f"it ran longer than {limit_seconds:g} s, and its worker was stopped.")
+        super().__init__(f"It ran longer than {limit_seconds:g} s, and its worker was stopped.")
         self.limit_seconds = limit_seconds
 
 

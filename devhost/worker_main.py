@@ -7,9 +7,11 @@ stop; it also comes when the host is killed, so that no worker outlives its host
 """
 
 import asyncio
+import atexit
 import logging
 import os
 import select
+import signal
 import socket
 import sys
 import threading
@@ -49,6 +51,8 @@ def main() -> None:
     """Entry of the process."""
     connection = socket.socket(fileno=int(sys.argv[1]))
     app = Path(sys.argv[2])
+    told_to_stop = threading.Event()
+    atexit.register(_end_group, told_to_stop)  # the first one: after all that the app registers
     threading.Thread(target=_exit_with_host, args=(connection.fileno(),), daemon=True).start()
     logging.basicConfig(
         level=logging.INFO,
@@ -63,6 +67,13 @@ def main() -> None:
     # directory this package was started from.
     sys.path[0:1] = [str(app / ".python_packages/lib/site-packages"), str(app)]
     asyncio.run(_serve(connection, app))
+    told_to_stop.set()
+
+
+def _end_group(told_to_stop: threading.Event) -> None:
+    """Ends this process with all that its functions have started: the host may be gone, and cannot do it."""
+    if told_to_stop.is_set():
+        os.killpg(0, signal.SIGKILL)
 
 
 def _exit_with_host(descriptor: int) -> None:
@@ -71,7 +82,7 @@ def _exit_with_host(descriptor: int) -> None:
     poller.register(descriptor, 0)  # hang-ups are reported without being asked for
     poller.poll()
     time.sleep(_GRACE_SECONDS)
-    os._exit(1)
+    os.killpg(0, signal.SIGKILL)
 
 
 async def _serve(connection: socket.socket, app: Path) -> None:
@@ -88,7 +99,8 @@ async def _serve(connection: socket.socket, app: Path) -> None:
 
 
 async def _index(app: Path) -> Frame:
-    """Loads the app. Header: `{"functions": [{"id", "name", "bindings"}, ...]}` or `{"failure": {...}}`."""
+    """Loads the app. Header: `"id": "index"`, and `"functions": [{"id", "name", "bindings"}, ...]`
+    or `"failure": {...}`."""
     _runtime.start_threadpool_executor()
     request = SimpleNamespace(
         request=SimpleNamespace(
@@ -98,13 +110,13 @@ async def _index(app: Path) -> Frame:
     )
     answer = await _runtime.worker_init_request(request)
     if answer.result.status == StatusResult.Failure:
-        return Frame({"failure": _failure(answer.result.exception)})
+        return Frame({"id": "index", "failure": _failure(answer.result.exception)})
     index = await _runtime.functions_metadata_request(request)
     functions = [
         {"id": f.function_id, "name": f.name, "bindings": f.raw_bindings}
         for f in index.function_metadata_results or ()
     ]
-    return Frame({"functions": functions})
+    return Frame({"id": "index", "functions": functions})
 
 
 async def _run(frame: Frame, writer: asyncio.StreamWriter) -> None:
@@ -113,7 +125,7 @@ async def _run(frame: Frame, writer: asyncio.StreamWriter) -> None:
             SimpleNamespace(request=SimpleNamespace(invocation_request=_invocation(frame)))
         )
         result = _result(frame, answer)
-    except Exception as error:  # noqa: BLE001 (the host waits for an answer, whatever happens)
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 (the host waits, whatever happens)
         failure = {"message": f"{type(error).__name__}: {error}", "stack": traceback.format_exc()}
         result = Frame({"id": frame.header["id"], "failure": failure})
     with suppress(ConnectionError):  # the host has ended: nobody waits for the answer
@@ -197,4 +209,8 @@ def _failure(exception: Any) -> dict[str, str]:
 
 
 if __name__ == "__main__":
+    # A process that `multiprocessing` spawns imports its parent's main module first. That is of no use to a
+    # function, and fails: this package is not on the path of an app's process.
+    __spec__ = None
+    del __file__
     main()

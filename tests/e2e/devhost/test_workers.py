@@ -8,6 +8,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from devhost import workers
+from devhost.invocations import WorkerLostError
+from devhost.settings import load_settings
+
 from .hosts import APPS, LocalHost, copy_app, host_process, until
 
 
@@ -124,6 +128,39 @@ def test_three_crashes_of_a_worker_stop_the_host(own_log: Path, tmp_path: Path) 
         host.start("Crash", str(lives))
         assert host.process.wait(10) == 1
         assert "The workers crashed 3 times within 30 minutes; the host stops." in host.output
+
+
+def test_a_host_without_a_crash_limit_goes_on(own_log: Path, tmp_path: Path) -> None:
+    lives = tmp_path / "lives"
+    with host_process(APPS / "durable", own_log, "--no-crash-limit") as host:
+        host.ready()
+        for _ in range(2):
+            lives.write_text("2")
+            assert host.run("Crash", str(lives)) == "survived"
+
+
+def test_a_worker_that_cannot_be_started_is_tried_again_until_it_can(own_log: Path) -> None:
+    with host_process(APPS / "rough", own_log, "--no-crash-limit") as host:
+        host.ready()
+        first = int(host.http.get("/pid").text)
+        process = psutil.Process(host.process.pid)
+        limits = process.rlimit(psutil.RLIMIT_NOFILE)
+        process.rlimit(psutil.RLIMIT_NOFILE, (3, limits[1]))  # no file more than it has
+        _kill(host, first)
+        until(lambda: "A new worker did not start: The worker could not be started: Too many" in host.output)
+        process.rlimit(psutil.RLIMIT_NOFILE, limits)
+        assert int(host.http.get("/pid").text) != first
+
+
+async def test_a_worker_that_does_not_load_its_app_in_time_is_given_up_and_gone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    app = copy_app("rough", tmp_path, '{"version": "2.0"}')
+    (app / "function_app.py").write_text("import time; time.sleep(60)")
+    monkeypatch.setattr(workers, "START_SECONDS", 1.0)
+    with pytest.raises(WorkerLostError, match=r"The worker did not load the app within 1 s\."):
+        await workers.Worker.start(load_settings(app, None))
+    assert [child for child in psutil.Process().children() if str(app) in child.cmdline()] == []
 
 
 def _attempts(directory: Path, count: int) -> list[int]:

@@ -110,7 +110,7 @@ async def _index(app: Path) -> Frame:
     )
     answer = await _runtime.worker_init_request(request)
     if answer.result.status == StatusResult.Failure:
-        return Frame({"id": "index", "failure": _failure(answer.result.exception)})
+        return Frame({"id": "index", "failure": _failure_of(answer)})
     index = await _runtime.functions_metadata_request(request)
     functions = [
         {"id": f.function_id, "name": f.name, "bindings": f.raw_bindings}
@@ -126,7 +126,7 @@ async def _run(frame: Frame, writer: asyncio.StreamWriter) -> None:
         )
         result = _result(frame, answer)
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 (the host waits, whatever happens)
-        failure = {"message": f"{type(error).__name__}: {error}", "stack": traceback.format_exc()}
+        failure = _failure(f"{type(error).__name__}: {error}", traceback.format_exc())
         result = Frame({"id": frame.header["id"], "failure": failure})
     with suppress(ConnectionError):  # the host has ended: nobody waits for the answer
         writer.write(encode(result))
@@ -162,7 +162,7 @@ def _result(frame: Frame, answer: Any) -> Frame:
     `"http": {"status", "headers", "cookies"}`."""
     header: dict[str, object] = {"id": frame.header["id"], "kind": None}
     if answer.result.status == StatusResult.Failure:
-        header["failure"] = _failure(answer.result.exception)
+        header["failure"] = _failure_of(answer)
         return Frame(header)
     outputs = {output.name: output.data for output in answer.output_data}
     value = outputs.get(frame.header["output"], answer.return_value)
@@ -204,8 +204,18 @@ def _cookie(cookie: Any) -> dict[str, object]:
     }
 
 
-def _failure(exception: Any) -> dict[str, str]:
-    return {"message": exception.message, "stack": exception.stack_trace}
+def _failure_of(answer: Any) -> dict[str, str]:
+    exception = answer.result.exception
+    return _failure(exception.message, exception.stack_trace)
+
+
+def _failure(message: str, stack: str) -> dict[str, str]:
+    """A failure in text that can be sent on: an exception's may have lone surrogates, from a file's name say."""
+    return {"message": _valid(message), "stack": _valid(stack)}
+
+
+def _valid(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def test_a_turn_whose_worker_ends_is_run_again(pair: LocalHost, tmp_path: Path) 
 
 
 def test_an_entity_whose_worker_ends_answers_with_a_failure_and_keeps_its_state(pair: LocalHost) -> None:
-    [message, state] = pair.run("CrashCounter", "crashed")
+    [message, state] = pair.run("BreakCounter", "crash")
     assert "Invocation of function 'counter' failed with an exception." in message
     assert state == 1
 

@@ -236,6 +236,8 @@ def counter(ctx: EntityContext, amount: int | None) -> int:
         ctx.set_state(total)
     elif ctx.operation == "fail":
         raise ValueError("no such luck")
+    elif ctx.operation == "fail oddly":
+        raise ValueError("lone \udc80 surrogate")
     elif ctx.operation == "crash":
         os._exit(3)
     return total
@@ -277,13 +279,13 @@ def crash_in_turn(ctx: task.OrchestrationContext, path: str) -> str:
     return "survived"
 
 
-@app.orchestration_trigger(context_name="ctx", orchestration="CrashCounter")
-def crash_counter(ctx: task.OrchestrationContext, key: str) -> Steps:
-    """Gives the message of an entity whose worker ended, and the entity's state then."""
-    entity = EntityInstanceId("Counter", key)
+@app.orchestration_trigger(context_name="ctx", orchestration="BreakCounter")
+def break_counter(ctx: task.OrchestrationContext, operation: str) -> Steps:
+    """Gives the message of an operation that fails, and the entity's state then: it has counted one."""
+    entity = EntityInstanceId("Counter", ctx.instance_id)
     yield ctx.call_entity(entity, "add", 1)
     try:
-        yield ctx.call_entity(entity, "crash")
+        yield ctx.call_entity(entity, operation)
     except task.TaskFailedError as error:
         return [error.details.message, (yield ctx.call_entity(entity, "get"))]
 

@@ -20,7 +20,7 @@ from taskhub.hub import Hub
 
 from .admin import Admin
 from .dispatch import Dispatcher
-from .functions import SUPPORTED_TRIGGERS, Function, TaskRegistry, listing
+from .functions import Function, TaskRegistry, listing
 from .http_front import FrontDoor, FunctionRoute
 from .keys import Keys
 from .management import WEBHOOK_PATH, Management
@@ -138,12 +138,8 @@ class Host:
 
     def _announce(self, functions: Sequence[Function]) -> None:
         for function in functions:
-            if function.trigger_type not in SUPPORTED_TRIGGERS:
-                _logger.warning(
-                    "Function '%s' never runs here: this host has no %s.",
-                    function.name,
-                    function.trigger_type,
-                )
+            for sentence in function.shortcomings():
+                _logger.warning(sentence)
         if self._keys.enforced:
             say(f"\nMaster key: {self._keys.master}\nDefault function key: {self._keys.host}")
         say(listing(functions, self._base_url, self._settings.route_prefix))

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 from .functions import Function
-from .invocations import Invocation, InvocationResult, WorkerLostError, WorkerRecycledError
+from .invocations import Failure, Invocation, InvocationResult, WorkerLostError, WorkerRecycledError
 from .settings import HostSettings
 from .workers import IndexingError, Worker
 
@@ -57,6 +57,9 @@ class WorkerPool:
         Raises:
             InvocationTimeoutError, WorkerLostError: as `Worker.invoke`.
         """
+        for binding in invocation.function.missing:
+            if binding.direction == "input":
+                return InvocationResult(failure=Failure(binding.refusal(), ""))
         while not self._workers:
             await self._ready.wait()
         worker = min(self._workers, key=lambda candidate: candidate.busy)

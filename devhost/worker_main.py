@@ -34,6 +34,11 @@ _GRACE_SECONDS = 2.0
 # app's.
 _CHATTY_LOGGERS = ("azure.functions", "azure.durable_functions", "durabletask")
 
+_NO_STREAMING = (
+    "This host has no HTTP streaming, which the app asks for by importing a web framework's extension "
+    "(azurefunctions-extensions-http-fastapi). Run it with Azure Functions Core Tools."
+)
+
 
 class _Runtime(Protocol):
     """The part of `azure_functions_runtime` that is used here; the package carries no types."""
@@ -111,6 +116,8 @@ async def _index(app: Path) -> Frame:
     answer = await _runtime.worker_init_request(request)
     if answer.result.status == StatusResult.Failure:
         return Frame({"id": "index", "failure": _failure_of(answer)})
+    if "HttpUri" in answer.capabilities:  # the address of a server of the worker's own
+        return Frame({"id": "index", "failure": _failure(_NO_STREAMING, "")})
     index = await _runtime.functions_metadata_request(request)
     functions = [
         {"id": f.function_id, "name": f.name, "bindings": f.raw_bindings}
@@ -165,6 +172,10 @@ def _result(frame: Frame, answer: Any) -> Frame:
         header["failure"] = _failure_of(answer)
         return Frame(header)
     outputs = {output.name: output.data for output in answer.output_data}
+    for name, refusal in frame.header["refusals"].items():
+        if name in outputs or (name == "$return" and answer.return_value is not None):
+            header["failure"] = _failure(refusal, "")
+            return Frame(header)
     value = outputs.get(frame.header["output"], answer.return_value)
     if value is None:
         return Frame(header)
@@ -210,7 +221,7 @@ def _failure_of(answer: Any) -> dict[str, str]:
 
 
 def _failure(message: str, stack: str) -> dict[str, str]:
-    """A failure in text that can be sent on: an exception's may have lone surrogates, from a file's name say."""
+    """A failure in text that can be sent on: an exception's may have lone surrogates, from a file's name."""
     return {"message": _valid(message), "stack": _valid(stack)}
 
 

@@ -112,6 +112,7 @@ class Worker:
             "function": invocation.function.id,
             "parameter": invocation.function.trigger_parameter,
             "output": invocation.function.http_output,
+            "refusals": {binding.name: binding.refusal() for binding in invocation.function.missing},
             "kind": invocation.kind,
             "http": invocation.http,
             "inputs": inputs,

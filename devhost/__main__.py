@@ -29,6 +29,7 @@ def main() -> int:
     logging.basicConfig(
         level=logging.WARNING, format="[%(asctime)s] %(levelname)s %(message)s", datefmt="%H:%M:%S"
     )
+    logging.getLogger(__package__).setLevel(logging.INFO)
     try:
         settings = load_settings(arguments.app, arguments.workers)
     except SettingsError as error:

@@ -1,5 +1,6 @@
 """What passes between whoever wants a function run and the pool that runs it."""
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,6 +44,8 @@ class Invocation:
     """How the worker shall read the payload: `string`, `json` or `http`."""
     http: Mapping[str, object] | None = None
     """`method`, `url`, `headers`, `query`, `params` of an HTTP request."""
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    """What the function sees as `context.invocation_id`."""
 
 
 @dataclass(frozen=True, slots=True)

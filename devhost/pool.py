@@ -16,6 +16,9 @@ _CRASH_WINDOW_SECONDS = 30 * 60.0
 # Between a start that failed and the next one: what it failed for may pass.
 _PAUSE_SECONDS = 1.0
 
+_OF_ORCHESTRATIONS = frozenset({"orchestrationTrigger", "activityTrigger", "entityTrigger"})
+_REASON = "This function was programmatically called via the host APIs."
+
 _logger = logging.getLogger(__name__)
 
 
@@ -54,9 +57,33 @@ class WorkerPool:
     async def invoke(self, invocation: Invocation) -> InvocationResult:
         """Runs a function in the least busy worker; waits while there is none.
 
+        A call from outside has two lines in the log, as in Azure. The steps of orchestrations have none, for
+        there are thousands.
+
         Raises:
             InvocationTimeoutError, WorkerLostError: as `Worker.invoke`.
         """
+        function = invocation.function
+        if function.trigger_type in _OF_ORCHESTRATIONS:
+            return await self._invoke(invocation)
+        _logger.info("Executing 'Functions.%s' (Reason='%s', Id=%s)", function.name, _REASON, invocation.id)
+        begin = time.monotonic()
+        outcome = "Failed"
+        try:
+            result = await self._invoke(invocation)
+            outcome = "Failed" if result.failure else "Succeeded"
+            return result
+        finally:
+            took = 1000 * (time.monotonic() - begin)
+            _logger.info(
+                "Executed 'Functions.%s' (%s, Id=%s, Duration=%.0fms)",
+                function.name,
+                outcome,
+                invocation.id,
+                took,
+            )
+
+    async def _invoke(self, invocation: Invocation) -> InvocationResult:
         for binding in invocation.function.missing:
             if binding.direction == "input":
                 return InvocationResult(failure=Failure(binding.refusal(), ""))

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import sys
-import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -106,9 +105,8 @@ class Worker:
         """
         if self.loss is not None:
             raise self.loss
-        identity = str(uuid.uuid4())
         header = {
-            "id": identity,
+            "id": invocation.id,
             "function": invocation.function.id,
             "parameter": invocation.function.trigger_parameter,
             "output": invocation.function.http_output,
@@ -117,12 +115,12 @@ class Worker:
             "http": invocation.http,
             "inputs": inputs,
         }
-        answer = self._expect(identity)
+        answer = self._expect(invocation.id)
         self._writer.write(encode(Frame(header, invocation.payload)))
         try:
             await asyncio.wait({answer}, timeout=limit_seconds)
         finally:
-            self._pending.pop(identity, None)
+            self._pending.pop(invocation.id, None)
         if limit_seconds is not None and not answer.done():
             self.kill()
             raise InvocationTimeoutError(limit_seconds)

@@ -16,6 +16,14 @@ def pid(req: func.HttpRequest) -> str:
     return str(os.getpid())
 
 
+@app.route(route="identity/{name?}")
+def identity(req: func.HttpRequest, context: func.Context) -> str:
+    """Says what this call is called by, or fails."""
+    if "name" in req.route_params:
+        raise ValueError(req.route_params["name"])
+    return context.invocation_id
+
+
 @app.route(route="sleep", methods=["POST"])
 def sleep(req: func.HttpRequest) -> str:
     time.sleep(float(req.get_body()))

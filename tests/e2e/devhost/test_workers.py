@@ -1,5 +1,7 @@
 """Worker processes that die or hang, and what becomes of the work they held."""
 
+import asyncio
+import os
 import signal
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +11,7 @@ import psutil
 import pytest
 
 from devhost import workers
-from devhost.invocations import WorkerLostError
+from devhost.invocations import Invocation, WorkerLostError, WorkerRecycledError
 from devhost.settings import load_settings
 
 from .hosts import APPS, LocalHost, copy_app, host_process, until
@@ -161,6 +163,30 @@ async def test_a_worker_that_does_not_load_its_app_in_time_is_given_up_and_gone(
     with pytest.raises(WorkerLostError, match=r"The worker did not load the app within 1 s\."):
         await workers.Worker.start(load_settings(app, None))
     assert [child for child in psutil.Process().children() if str(app) in child.cmdline()] == []
+
+
+async def test_a_worker_that_takes_no_signal_is_given_up_with_all_that_it_holds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def reach_nobody(_group: int, _signal: int) -> None: ...
+
+    worker = await workers.Worker.start(load_settings(APPS / "rough", None))
+    process = psutil.Process(worker.pid)
+    try:
+        # As while the kernel waits for a disk: it does not run, and no signal reaches it.
+        process.suspend()
+        monkeypatch.setattr(os, "killpg", reach_nobody)
+        monkeypatch.setattr(workers, "_STOP_SECONDS", 0.2)
+        call = asyncio.create_task(worker.invoke(Invocation(worker.functions[0], b""), {}, None))
+        await asyncio.sleep(0)
+        worker.kill()
+        with pytest.raises(WorkerRecycledError):
+            await asyncio.wait_for(call, 1)
+        await asyncio.wait_for(worker.stop(), 5)
+        assert process.is_running()
+    finally:
+        process.kill()
+        process.wait(5)
 
 
 def _attempts(directory: Path, count: int) -> list[int]:

@@ -62,14 +62,14 @@ class Dispatcher:
 
     async def _run[Work](self, kind: WorkKind[Work], work: Work) -> None:
         """Runs one item to its result or its failure, whatever happens: an orchestration waits for it."""
-        name, payload = kind.describe(work)
         try:
-            await self._run_function(kind, work, name, payload)
+            await self._run_function(kind, work)
         except Exception as error:
-            _logger.exception("The result of '%s' could not be delivered.", name)
+            _logger.exception("A fault of the host fails a work item.")
             kind.fail(work, failure_details(Failure(f"{type(error).__name__}: {error}", "")))
 
-    async def _run_function[Work](self, kind: WorkKind[Work], work: Work, name: str, payload: bytes) -> None:
+    async def _run_function[Work](self, kind: WorkKind[Work], work: Work) -> None:
+        name, payload = kind.describe(work)
         function = self._registry.find(kind.trigger, name)
         if function is None:
             kind.fail(work, self._unknown(kind.trigger, name))

@@ -141,7 +141,7 @@ async def _run(frame: Frame, writer: asyncio.StreamWriter) -> None:
 
 
 def _invocation(frame: Frame) -> SimpleNamespace:
-    """The library's InvocationRequest for a frame of `pool.py`."""
+    """The library's InvocationRequest for a frame of `workers.py`."""
     header = frame.header
     inputs = [ParameterBinding(name=header["parameter"], data=_trigger_data(frame))]
     inputs += [

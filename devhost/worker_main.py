@@ -78,6 +78,8 @@ def main() -> None:
 def _end_group(told_to_stop: threading.Event) -> None:
     """Ends this process with all that its functions have started: the host may be gone, and cannot do it."""
     if told_to_stop.is_set():
+        logging.shutdown()
+        sys.stdout.flush()
         os.killpg(0, signal.SIGKILL)
 
 

@@ -26,7 +26,8 @@ def left_behind() -> Generator[list[int]]:
 
 @pytest.fixture
 def rough(own_log: Path) -> Generator[LocalHost]:
-    with host_process(APPS / "rough", own_log) as host:
+    # Python's default: what is printed waits until there is more.
+    with host_process(APPS / "rough", own_log, environment={"PYTHONUNBUFFERED": ""}) as host:
         yield host.ready()
 
 
@@ -70,6 +71,12 @@ def test_what_a_function_has_started_does_not_outlive_the_host(
     rough.process.send_signal(ends_by)
     rough.process.wait(10)
     until(lambda: not _runs(left_behind[0]))
+
+
+def test_what_an_app_does_at_its_end_is_not_cut_short(rough: LocalHost) -> None:
+    rough.process.send_signal(signal.SIGTERM)
+    assert rough.process.wait(10) == 0
+    assert "What the app has registered was called." in rough.output
 
 
 def test_a_process_can_be_spawned_in_any_app(rough: LocalHost) -> None:

@@ -1,6 +1,7 @@
 """A sample app for the tests of the local host: functions that are rough on the process they run in."""
 
 import asyncio
+import atexit
 import multiprocessing
 import os
 import subprocess
@@ -9,6 +10,8 @@ import time
 import azure.functions as func
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+atexit.register(print, "What the app has registered was called.")
 
 
 @app.route(route="pid")

@@ -2,8 +2,6 @@
 
 import logging
 import os
-import re
-import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -16,19 +14,16 @@ from durabletask.history import SubOrchestrationInstanceCreatedEvent
 
 from benchmarks.trees import CACHE, KIB, many_files
 from benchmarks.uploads import CONCURRENCY
-from localstack.child import Child
 from localstack.client import BackupClient
+from localstack.host import Host
 from localstack.settings import PROJECT, STORAGE_SETTING
 
 TUTORIAL = Path(__file__).resolve().parent / "tutorial_app"
 """The tutorial's shape: one activity a file."""
 
-_START_SECONDS = 60.0
 _RUN_SECONDS = 1_800
 _POLL_SECONDS = 0.1
 """Seconds between two looks at a status: each takes the host some milliseconds of what is measured."""
-
-_URL = re.compile(r"http://localhost:(\d+)/")
 
 
 class BackupFailedError(Exception):
@@ -46,9 +41,8 @@ class Run:
 class App:
     """An app that serves."""
 
-    def __init__(self, host: Child, port: int) -> None:
+    def __init__(self, host: Host) -> None:
         self._host = host
-        self._port = port
 
     def warm_up(self) -> None:
         """Have it load and connect what the first backup of a process loads and connects."""
@@ -56,7 +50,7 @@ class App:
 
     def back_up(self, tree: Path) -> Run:
         """Back up a tree. Raises `BackupFailedError` unless that completes."""
-        with BackupClient(f"http://127.0.0.1:{self._port}") as client:
+        with BackupClient(self._host.base_url) as client:
             begin = time.perf_counter()
             started = client.start(str(tree))
             for document in client.follow(started, _POLL_SECONDS):
@@ -94,7 +88,7 @@ class App:
     def _hub_port(self) -> int:
         """Return the other port that the host listens on: its task hub's."""
         connections = psutil.Process(self._host.pid).net_connections("tcp")
-        (port,) = {each.laddr.port for each in connections if each.status == "LISTEN"} - {self._port}
+        (port,) = {each.laddr.port for each in connections if each.status == "LISTEN"} - {self._host.port}
         return port
 
 
@@ -110,12 +104,5 @@ def running_app(storage: str, app: Path = PROJECT, **settings: str) -> Generator
         "FUNCTIONS_WORKER_PROCESS_COUNT": "1",
         **settings,
     }
-    command = [sys.executable, "-m", "devhost", "start", "--app", str(app), "--port", "0"]
-    host = Child.start(f"The host of {app.name}", command, cwd=PROJECT, environ=environ, quiet=True)
-    try:
-        host.wait_until(lambda: _URL.search(host.output()) is not None, _START_SECONDS)
-        address = _URL.search(host.output())
-        assert address is not None  # noqa: S101 - that was waited for
-        yield App(host, int(address[1]))
-    finally:
-        host.stop()
+    with Host(0, environ, quiet=True, app=app) as host:
+        yield App(host)

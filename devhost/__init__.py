@@ -11,7 +11,8 @@ orchestrations, and aiohttp serves HTTP. This package is what joins them:
                                             ^-------------------+
 
 The front door, the hub and the dispatcher live in the host process, on one event loop; functions run in
-worker processes of their own. A worker that dies takes nothing with it: what it held is handed out again.
+worker processes of their own. A worker that dies takes no orchestration with it: the turns that it held are
+handed out again. Activities and entity operations that it held fail, as they do in Azure.
 
 Nothing here survives the host: the task hub is in memory. In Azure the Durable Functions extension keeps it
 in storage, and scales out.

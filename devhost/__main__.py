@@ -1,4 +1,5 @@
-"""Command line: `python -m devhost start [--app DIR] [--port N] [--workers N] [--enable-auth]`."""
+"""Command line: `python -m devhost start [--app DIR] [--port N] [--workers N] [--enable-auth]
+[--no-crash-limit]`."""
 
 import argparse
 import logging
@@ -19,16 +20,27 @@ def main() -> int:
     )
     start.add_argument("--workers", type=int, metavar="N", help="worker processes, 1 to 10 (default: 1)")
     start.add_argument("--enable-auth", action="store_true", help="demand function keys")
+    start.add_argument(
+        "--no-crash-limit",
+        action="store_true",
+        help="go on however often workers crash (default: stop after 3 crashes a worker in half an hour)",
+    )
     arguments = parser.parse_args()
     logging.basicConfig(
         level=logging.WARNING, format="[%(asctime)s] %(levelname)s %(message)s", datefmt="%H:%M:%S"
     )
+    logging.getLogger(__package__).setLevel(logging.INFO)
     try:
         settings = load_settings(arguments.app, arguments.workers)
     except SettingsError as error:
         say(str(error), sys.stderr)
         return 1
-    return run(settings, arguments.port, arguments.enable_auth)
+    return run(
+        settings,
+        arguments.port,
+        enable_auth=arguments.enable_auth,
+        crash_limit=not arguments.no_crash_limit,
+    )
 
 
 if __name__ == "__main__":

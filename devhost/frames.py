@@ -17,7 +17,7 @@ _LENGTHS = struct.Struct("!II")
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One message. What the header holds is said where it is built: `pool.py` and `worker_main.py`."""
+    """One message. What the header holds is said where it is built: `workers.py` and `worker_main.py`."""
 
     header: Mapping[str, Any]
     payload: bytes = b""

@@ -1,13 +1,17 @@
 """What the worker's indexing found: the app's functions, their triggers and bindings."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 SUPPORTED_TRIGGERS = frozenset(
     {"httpTrigger", "orchestrationTrigger", "activityTrigger", "entityTrigger", "timerTrigger"}
 )
+
+_OTHER_BINDINGS = frozenset({("http", "output"), ("durableClient", "input")})
+
+_DIRECTIONS = {"IN": ("input",), "OUT": ("output",), "INOUT": ("input", "output")}
 
 _NAME_FIELDS = {
     "orchestrationTrigger": "orchestration",
@@ -29,6 +33,21 @@ class HttpTrigger:
 
 
 @dataclass(frozen=True, slots=True)
+class MissingBinding:
+    """A binding that a function asks for and this host has not."""
+
+    name: str
+    """The function's parameter, or `$return`."""
+    type: str
+    direction: str
+    """`input` or `output`."""
+
+    def refusal(self) -> str:
+        """The failure of a call that needs it."""
+        return f"NotSupportedError: This host has no {self.type} {self.direction} ('{self.name}')."
+
+
+@dataclass(frozen=True, slots=True)
 class Function:
     """One function of the app."""
 
@@ -46,6 +65,25 @@ class Function:
     """Binding that carries the HTTP response: `$return`, or the name of an output parameter."""
     bindings: tuple[Mapping[str, Any], ...]
     """As the worker gave them, for the admin endpoint."""
+    missing: tuple[MissingBinding, ...]
+
+    def shortcomings(self) -> list[str]:
+        """What this host does not do for the function, a sentence each."""
+        if self.trigger_type not in SUPPORTED_TRIGGERS:
+            return [f"Function '{self.name}' never runs here: this host has no {self.trigger_type}."]
+        sentences: list[str] = []
+        if self.trigger_type == "timerTrigger":
+            sentences.append(
+                f"Function '{self.name}' is not called on its schedule here; "
+                f"POST /admin/functions/{self.name} calls it."
+            )
+        for binding in self.missing:
+            if binding.direction == "input":
+                when = f": this host has no {binding.type} input ('{binding.name}')."
+            else:
+                when = f" when it sets '{binding.name}': this host has no {binding.type} output."
+            sentences.append(f"Function '{self.name}' fails here{when}")
+        return sentences
 
 
 class TaskRegistry:
@@ -77,7 +115,15 @@ def parse_function(metadata: Mapping[str, Any]) -> Function:
         http=_http_trigger(trigger, name) if trigger["type"] == "httpTrigger" else None,
         http_output=outputs[0] if outputs else "$return",
         bindings=bindings,
+        missing=tuple(_missing(binding for binding in bindings if binding is not trigger)),
     )
+
+
+def _missing(bindings: Iterable[Mapping[str, Any]]) -> Iterator[MissingBinding]:
+    for binding in bindings:
+        for direction in _DIRECTIONS[binding["direction"].upper()]:
+            if (binding["type"], direction) not in _OTHER_BINDINGS:
+                yield MissingBinding(binding["name"], binding["type"], direction)
 
 
 def _http_trigger(trigger: Mapping[str, Any], name: str) -> HttpTrigger:

@@ -20,7 +20,7 @@ from taskhub.hub import Hub
 
 from .admin import Admin
 from .dispatch import Dispatcher
-from .functions import SUPPORTED_TRIGGERS, Function, TaskRegistry, listing
+from .functions import Function, TaskRegistry, listing
 from .http_front import FrontDoor, FunctionRoute
 from .keys import Keys
 from .management import WEBHOOK_PATH, Management
@@ -40,7 +40,7 @@ _MAX_MESSAGE_BYTES = 4_194_304  # gRPC's default, and the extension's
 _logger = logging.getLogger(__name__)
 
 
-def run(settings: HostSettings, port: int, enable_auth: bool) -> int:
+def run(settings: HostSettings, port: int, *, enable_auth: bool, crash_limit: bool) -> int:
     """Hosts the app until a signal or a fatal error; gives the exit code."""
     try:
         listener = socket.create_server(("127.0.0.1", port))
@@ -49,7 +49,7 @@ def run(settings: HostSettings, port: int, enable_auth: bool) -> int:
         say(f"Port {port} cannot be used: {reason}. Choose another one with --port.", sys.stderr)
         return 1
     with listener:
-        return asyncio.run(Host(settings, listener, Keys(enable_auth)).run())
+        return asyncio.run(Host(settings, listener, Keys(enable_auth), crash_limit=crash_limit).run())
 
 
 def say(text: str, stream: TextIO | None = None) -> None:
@@ -62,8 +62,11 @@ def say(text: str, stream: TextIO | None = None) -> None:
 class Host:
     """One run of the host, on one event loop."""
 
-    def __init__(self, settings: HostSettings, listener: socket.socket, keys: Keys) -> None:
+    def __init__(
+        self, settings: HostSettings, listener: socket.socket, keys: Keys, *, crash_limit: bool
+    ) -> None:
         self._settings = settings
+        self._crash_limit = crash_limit
         self._listener = listener
         self._keys = keys
         self._base_url = f"http://localhost:{listener.getsockname()[1]}"
@@ -78,7 +81,8 @@ class Host:
         self._end = self._loop.create_future()
         say(_NOTICE)
         hub = Hub(self._wake, self._call_later)
-        pool = WorkerPool(self._settings, self._client_input(hub.start()), self._fail)
+        on_fatal = self._fail if self._crash_limit else None
+        pool = WorkerPool(self._settings, self._client_input(hub.start()), on_fatal)
         self._handle_signals(pool)
         try:
             return await self._host(hub, pool)
@@ -134,12 +138,8 @@ class Host:
 
     def _announce(self, functions: Sequence[Function]) -> None:
         for function in functions:
-            if function.trigger_type not in SUPPORTED_TRIGGERS:
-                _logger.warning(
-                    "Function '%s' never runs here: this host has no %s.",
-                    function.name,
-                    function.trigger_type,
-                )
+            for sentence in function.shortcomings():
+                _logger.warning(sentence)
         if self._keys.enforced:
             say(f"\nMaster key: {self._keys.master}\nDefault function key: {self._keys.host}")
         say(listing(functions, self._base_url, self._settings.route_prefix))

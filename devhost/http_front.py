@@ -109,7 +109,7 @@ class FrontDoor:
             return web.Response(status=500)
         except WorkerLostError:
             _logger.error("The worker died while it ran '%s'.", function.name)
-            return web.Response(status=502)
+            return web.Response(status=500)
         if result.failure is not None:
             _logger.error(
                 "Function '%s' failed. %s\n%s", function.name, result.failure.message, result.failure.stack

@@ -1,5 +1,6 @@
 """What passes between whoever wants a function run and the pool that runs it."""
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,11 +9,19 @@ from .functions import Function
 
 
 class WorkerLostError(Exception):
-    """The worker died, or was stopped, with the invocation in hand. Whether the function ran is unknown."""
+    """The worker ended with the invocation in hand. Whether the function ran is unknown."""
+
+
+class WorkerRecycledError(WorkerLostError):
+    """The host stopped the worker, because another function in it ran too long."""
 
 
 class InvocationTimeoutError(Exception):
-    """The function ran longer than `functionTimeout`; its worker was stopped."""
+    """The function ran longer than `functionTimeout`, which is `limit_seconds`; its worker was stopped."""
+
+    def __init__(self, limit_seconds: float) -> None:
+        super().__init__(f"It ran longer than {limit_seconds:g} s, and its worker was stopped.")
+        self.limit_seconds = limit_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +44,8 @@ class Invocation:
     """How the worker shall read the payload: `string`, `json` or `http`."""
     http: Mapping[str, object] | None = None
     """`method`, `url`, `headers`, `query`, `params` of an HTTP request."""
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    """What the function sees as `context.invocation_id`."""
 
 
 @dataclass(frozen=True, slots=True)

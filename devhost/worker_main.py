@@ -7,9 +7,11 @@ stop; it also comes when the host is killed, so that no worker outlives its host
 """
 
 import asyncio
+import atexit
 import logging
 import os
 import select
+import signal
 import socket
 import sys
 import threading
@@ -32,6 +34,11 @@ _GRACE_SECONDS = 2.0
 # app's.
 _CHATTY_LOGGERS = ("azure.functions", "azure.durable_functions", "durabletask")
 
+_NO_STREAMING = (
+    "This host has no HTTP streaming, which the app asks for by importing a web framework's extension "
+    "(azurefunctions-extensions-http-fastapi). Run it with Azure Functions Core Tools."
+)
+
 
 class _Runtime(Protocol):
     """The part of `azure_functions_runtime` that is used here; the package carries no types."""
@@ -49,6 +56,8 @@ def main() -> None:
     """Entry of the process."""
     connection = socket.socket(fileno=int(sys.argv[1]))
     app = Path(sys.argv[2])
+    told_to_stop = threading.Event()
+    atexit.register(_end_group, told_to_stop)  # the first one: after all that the app registers
     threading.Thread(target=_exit_with_host, args=(connection.fileno(),), daemon=True).start()
     logging.basicConfig(
         level=logging.INFO,
@@ -63,6 +72,15 @@ def main() -> None:
     # directory this package was started from.
     sys.path[0:1] = [str(app / ".python_packages/lib/site-packages"), str(app)]
     asyncio.run(_serve(connection, app))
+    told_to_stop.set()
+
+
+def _end_group(told_to_stop: threading.Event) -> None:
+    """Ends this process with all that its functions have started: the host may be gone, and cannot do it."""
+    if told_to_stop.is_set():
+        logging.shutdown()
+        sys.stdout.flush()
+        os.killpg(0, signal.SIGKILL)
 
 
 def _exit_with_host(descriptor: int) -> None:
@@ -71,7 +89,7 @@ def _exit_with_host(descriptor: int) -> None:
     poller.register(descriptor, 0)  # hang-ups are reported without being asked for
     poller.poll()
     time.sleep(_GRACE_SECONDS)
-    os._exit(1)
+    os.killpg(0, signal.SIGKILL)
 
 
 async def _serve(connection: socket.socket, app: Path) -> None:
@@ -88,7 +106,8 @@ async def _serve(connection: socket.socket, app: Path) -> None:
 
 
 async def _index(app: Path) -> Frame:
-    """Loads the app. Header: `{"functions": [{"id", "name", "bindings"}, ...]}` or `{"failure": {...}}`."""
+    """Loads the app. Header: `"id": "index"`, and `"functions": [{"id", "name", "bindings"}, ...]`
+    or `"failure": {...}`."""
     _runtime.start_threadpool_executor()
     request = SimpleNamespace(
         request=SimpleNamespace(
@@ -98,13 +117,15 @@ async def _index(app: Path) -> Frame:
     )
     answer = await _runtime.worker_init_request(request)
     if answer.result.status == StatusResult.Failure:
-        return Frame({"failure": _failure(answer.result.exception)})
+        return Frame({"id": "index", "failure": _failure_of(answer)})
+    if "HttpUri" in answer.capabilities:  # the address of a server of the worker's own
+        return Frame({"id": "index", "failure": _failure(_NO_STREAMING, "")})
     index = await _runtime.functions_metadata_request(request)
     functions = [
         {"id": f.function_id, "name": f.name, "bindings": f.raw_bindings}
         for f in index.function_metadata_results or ()
     ]
-    return Frame({"functions": functions})
+    return Frame({"id": "index", "functions": functions})
 
 
 async def _run(frame: Frame, writer: asyncio.StreamWriter) -> None:
@@ -113,8 +134,8 @@ async def _run(frame: Frame, writer: asyncio.StreamWriter) -> None:
             SimpleNamespace(request=SimpleNamespace(invocation_request=_invocation(frame)))
         )
         result = _result(frame, answer)
-    except Exception as error:  # noqa: BLE001 (the host waits for an answer, whatever happens)
-        failure = {"message": f"{type(error).__name__}: {error}", "stack": traceback.format_exc()}
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 (the host waits, whatever happens)
+        failure = _failure(f"{type(error).__name__}: {error}", traceback.format_exc())
         result = Frame({"id": frame.header["id"], "failure": failure})
     with suppress(ConnectionError):  # the host has ended: nobody waits for the answer
         writer.write(encode(result))
@@ -122,7 +143,7 @@ async def _run(frame: Frame, writer: asyncio.StreamWriter) -> None:
 
 
 def _invocation(frame: Frame) -> SimpleNamespace:
-    """The library's InvocationRequest for a frame of `pool.py`."""
+    """The library's InvocationRequest for a frame of `workers.py`."""
     header = frame.header
     inputs = [ParameterBinding(name=header["parameter"], data=_trigger_data(frame))]
     inputs += [
@@ -150,9 +171,13 @@ def _result(frame: Frame, answer: Any) -> Frame:
     `"http": {"status", "headers", "cookies"}`."""
     header: dict[str, object] = {"id": frame.header["id"], "kind": None}
     if answer.result.status == StatusResult.Failure:
-        header["failure"] = _failure(answer.result.exception)
+        header["failure"] = _failure_of(answer)
         return Frame(header)
     outputs = {output.name: output.data for output in answer.output_data}
+    for name, refusal in frame.header["refusals"].items():
+        if name in outputs or (name == "$return" and answer.return_value is not None):
+            header["failure"] = _failure(refusal, "")
+            return Frame(header)
     value = outputs.get(frame.header["output"], answer.return_value)
     if value is None:
         return Frame(header)
@@ -192,9 +217,23 @@ def _cookie(cookie: Any) -> dict[str, object]:
     }
 
 
-def _failure(exception: Any) -> dict[str, str]:
-    return {"message": exception.message, "stack": exception.stack_trace}
+def _failure_of(answer: Any) -> dict[str, str]:
+    exception = answer.result.exception
+    return _failure(exception.message, exception.stack_trace)
+
+
+def _failure(message: str, stack: str) -> dict[str, str]:
+    """A failure in text that can be sent on: an exception's may have lone surrogates, from a file's name."""
+    return {"message": _valid(message), "stack": _valid(stack)}
+
+
+def _valid(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 if __name__ == "__main__":
+    # A process that `multiprocessing` spawns imports its parent's main module first. That is of no use to a
+    # function, and fails: this package is not on the path of an app's process.
+    __spec__ = None
+    del __file__
     main()

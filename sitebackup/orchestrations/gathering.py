@@ -15,11 +15,11 @@ STEPS = 20
 """Steps in which a backup sees its batches complete: its custom status moves by 5 %."""
 
 _RETRY = RetryPolicy(
-    first_retry_interval=timedelta(seconds=3), max_number_of_attempts=5, backoff_coefficient=2.0
+    first_retry_interval=timedelta(seconds=2), max_number_of_attempts=5, backoff_coefficient=2.0
 )
 """For activities that end without an answer: in Azure, each that runs in a worker process when that ends.
 
-Five attempts in three quarters of a minute, which is longer than a worker takes to start. A trouble that an
+Five attempts in half a minute, which is longer than a worker takes to start. A trouble that an
 activity knows is an answer, and `patience` waits for it.
 """
 

@@ -40,11 +40,10 @@ type Runs = Mapping[Trouble, tuple[Path, Document]]
 def rule_of(trouble: Trouble) -> Rule:
     """How `trouble` happens to the blobs of a backup.
 
-    The client does not try again what was damaged, or is being deleted: the activity does after 5 s, and the
-    backup after another 15 s.
+    The client does not try again what was damaged, or is being deleted: the backup does, after 15 s.
     """
     if trouble is Trouble.BEING_DELETED:
-        return at_first(2, trouble)
+        return at_first(1, trouble)
     rate = 0.08 if trouble is Trouble.DAMAGED else 0.2
     return sometimes(TROUBLES.index(trouble) + 1, rate, trouble)
 

@@ -39,7 +39,8 @@ def platform(tmp_path: Path) -> Path:
     """A directory to import the host and the worker library from, and nothing else."""
     directory = tmp_path / "platform"
     directory.mkdir()
-    (directory / "devhost").symlink_to(PROJECT / "devhost")
+    for name in ("devhost", "taskhub"):
+        (directory / name).symlink_to(PROJECT / name)
     for name in OF_THE_PLATFORM:
         (directory / name).symlink_to(Path(sysconfig.get_path("purelib")) / name)
     return directory

@@ -71,7 +71,9 @@ class LocalHost:
     def start(self, name: str, argument: Any = None, instance_id: str = "") -> str:
         """Starts an orchestration; gives its instance ID."""
         path = f"{WEBHOOKS}/orchestrators/{name}/{instance_id}".rstrip("/")
-        answer = self.http.post(path, json=argument)
+        # ASCII: a lone surrogate can be sent too.
+        headers = {"Content-Type": "application/json"}
+        answer = self.http.post(path, content=json.dumps(argument), headers=headers)
         assert answer.status_code == 202, answer.text
         return answer.json()["id"]
 

@@ -84,7 +84,7 @@ def test_an_app_that_does_not_load_is_reported_in_the_workers_words(own_log: Pat
     (app / "function_app.py").write_text("import no_such_module\n")
     _assert_refused(app, own_log, "ModuleNotFoundError: No module named 'no_such_module'")
     (app / "function_app.py").write_text("import os; os._exit(7)\n")
-    _assert_refused(app, own_log, "The worker ended with exit code 7 while it started.")
+    _assert_refused(app, own_log, "ended with exit code 7 while it started.")
 
 
 def test_a_setting_that_is_wrong_is_reported(own_log: Path, tmp_path: Path) -> None:

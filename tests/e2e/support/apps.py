@@ -54,7 +54,7 @@ def running_app(azurite: Azurite, environ: Mapping[str, str]) -> Generator[Runni
     """The app on a free port with `azurite` as its storage and `environ` on top of a clean environment."""
     settings = {**clean_environ(), STORAGE_SETTING: azurite.connection_string, **environ}
     with (
-        Host(free_port(), settings, quiet=True) as host,
+        Host(0, settings, quiet=True) as host,
         _reach(host.base_url, azurite.connection_string, host) as app,
     ):
         yield app

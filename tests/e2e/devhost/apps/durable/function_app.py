@@ -18,6 +18,8 @@ from durabletask.entities import EntityContext, EntityInstanceId
 
 type Steps = Generator[task.Task[Any], Any, Any]
 
+_SECOND_CHANCES = task.RetryPolicy(first_retry_interval=timedelta(seconds=1), max_number_of_attempts=3)
+
 app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 
@@ -71,6 +73,15 @@ def fail_orchestration(ctx: task.OrchestrationContext, message: str) -> None:
 @app.activity_trigger(input_name="message", activity="Fail")
 def fail(message: str) -> None:
     raise ValueError(message)
+
+
+@app.orchestration_trigger(context_name="ctx", orchestration="Outcome")
+def outcome(ctx: task.OrchestrationContext, call: dict[str, Any]) -> Steps:
+    """Calls `call["activity"]` once; gives its result, or what is known of its failure."""
+    try:
+        return (yield ctx.call_activity(call["activity"], input=call["input"]))
+    except task.TaskFailedError as error:
+        return [error.details.error_type, error.details.message]
 
 
 @app.orchestration_trigger(context_name="ctx", orchestration="CallUnknown")
@@ -225,6 +236,10 @@ def counter(ctx: EntityContext, amount: int | None) -> int:
         ctx.set_state(total)
     elif ctx.operation == "fail":
         raise ValueError("no such luck")
+    elif ctx.operation == "fail oddly":
+        raise ValueError("lone \udc80 surrogate")
+    elif ctx.operation == "crash":
+        os._exit(3)
     return total
 
 
@@ -253,13 +268,31 @@ def crash(path: str) -> None:
 
 @app.orchestration_trigger(context_name="ctx", orchestration="Crash")
 def crash_orchestration(ctx: task.OrchestrationContext, path: str) -> Steps:
-    yield ctx.call_activity("Crash", input=path)
+    yield ctx.call_activity("Crash", input=path, retry_policy=_SECOND_CHANCES)
     return "survived"
+
+
+@app.orchestration_trigger(context_name="ctx", orchestration="CrashInTurn")
+def crash_in_turn(ctx: task.OrchestrationContext, path: str) -> str:
+    """Ends its worker itself, as `crash` does. No orchestrator should do anything like it."""
+    crash(path)
+    return "survived"
+
+
+@app.orchestration_trigger(context_name="ctx", orchestration="BreakCounter")
+def break_counter(ctx: task.OrchestrationContext, operation: str) -> Steps:
+    """Gives the message of an operation that fails, and the entity's state then: it has counted one."""
+    entity = EntityInstanceId("Counter", ctx.instance_id)
+    yield ctx.call_entity(entity, "add", 1)
+    try:
+        yield ctx.call_entity(entity, operation)
+    except task.TaskFailedError as error:
+        return [error.details.message, (yield ctx.call_entity(entity, "get"))]
 
 
 @app.orchestration_trigger(context_name="ctx", orchestration="Nap")
 def nap_orchestration(ctx: task.OrchestrationContext, seconds: list[float]) -> Steps:
-    yield _all(ctx.call_activity("Nap", input=nap) for nap in seconds)
+    yield _all(ctx.call_activity("Nap", input=nap, retry_policy=_SECOND_CHANCES) for nap in seconds)
 
 
 @app.activity_trigger(input_name="seconds", activity="Nap")

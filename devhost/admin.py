@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from .answers import body_text, json_answer, parse_json
 from .functions import Function
 from .invocations import Invocation, InvocationResult, InvocationTimeoutError, WorkerLostError
 from .keys import Keys
@@ -50,11 +51,11 @@ class Admin:
             case "GET" | "POST", ["host", "ping"]:
                 return web.Response(status=200)
             case "GET", ["host", "status"]:
-                return web.json_response(self._status())
+                return json_answer(self._status())
             case "GET", ["functions"]:
-                return web.json_response([self._document(function) for function in self._functions.values()])
+                return json_answer([self._document(function) for function in self._functions.values()])
             case "GET", ["functions", name] if name in self._functions:
-                return web.json_response(self._document(self._functions[name]))
+                return json_answer(self._document(self._functions[name]))
             case "POST", ["functions", name] if name in self._functions:
                 return await self._run(request, self._functions[name])
             case _:
@@ -76,15 +77,14 @@ class Admin:
     async def _run(self, request: web.Request, function: Function) -> web.StreamResponse:
         """Fire and forget: the answer says that the function was started, not how it ended."""
         try:
-            text = json.loads(await request.text())["input"]
-        except (ValueError, LookupError, TypeError):
-            return web.Response(status=400)
-        if not isinstance(text, str):
+            text: Any = parse_json(await body_text(request))["input"]
+            payload = text.encode()
+        except (ValueError, LookupError, TypeError, AttributeError):
             return web.Response(status=400)
         if function.trigger_type == "timerTrigger":
             invocation = Invocation(function, _timer_info().encode(), "json")
         elif function.trigger_type == "activityTrigger":
-            invocation = Invocation(function, text.encode())
+            invocation = Invocation(function, payload)
         else:
             return web.Response(status=400)
         task = asyncio.create_task(self._run_and_log(invocation))

@@ -101,15 +101,16 @@ class Host:
             await asyncio.wait({starting})
             return self._end.result()
         functions = [f for f in starting.result() if not self._settings.disabled(f.name)]
-        self._dispatcher = Dispatcher(hub, pool.invoke, TaskRegistry(functions), self._settings)
+        registry = TaskRegistry(functions)
+        self._dispatcher = Dispatcher(hub, pool.invoke, registry, self._settings)
         front = FrontDoor(
             pool.invoke,
             self._keys,
             self._routes(functions),
             admin=Admin(functions, pool.invoke, self._keys, self._base_url),
-            webhooks=Management(hub, self._keys, self._settings.hub_name),
+            webhooks=Management(hub, self._keys, self._settings.hub_name, registry),
         )
-        runner = web.AppRunner(front.application(), access_log=None, shutdown_timeout=_REQUEST_GRACE_SECONDS)
+        runner = front.runner(_REQUEST_GRACE_SECONDS)
         await runner.setup()
         try:
             await web.SockSite(runner, self._listener).start()

@@ -10,18 +10,27 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 from multidict import CIMultiDict
 
+from .answers import body_bytes
 from .functions import Function, HttpTrigger
 from .invocations import Invocation, InvocationResult, InvocationTimeoutError, WorkerLostError
 from .keys import Keys
 from .routes import RouteTemplate
 
-BODY_LIMIT_BYTES = 104_857_600  # the Functions host's own
+# The limits of the Functions host and of the web server in it (Kestrel).
+_BODY_LIMIT_BYTES = 104_857_600
+_HEADER_LIMIT_BYTES = 32_768
 
 _WELCOME = "<!DOCTYPE html><html><body><h1>Your local function app is up and running.</h1></body></html>"
 
 _logger = logging.getLogger(__name__)
+_server_logger = logging.getLogger(f"{__name__}.server")
+# A request that is no HTTP is answered 400. It is the client's trouble and no news for the terminal.
+_server_logger.addFilter(
+    lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+)
 
 
 class Handler(Protocol):
@@ -61,14 +70,26 @@ class FrontDoor:
         self._admin = admin
         self._webhooks = webhooks
 
-    def application(self) -> web.Application:
-        """The aiohttp application to serve."""
-        application = web.Application(client_max_size=BODY_LIMIT_BYTES)
+    def runner(self, grace_seconds: float) -> web.AppRunner:
+        """What serves it. Requests that are in flight at the end get `grace_seconds`."""
+        application = web.Application(client_max_size=_BODY_LIMIT_BYTES)
         application.router.add_route("*", "/{path:.*}", self._handle)
-        return application
+        return web.AppRunner(
+            application,
+            access_log=None,
+            shutdown_timeout=grace_seconds,
+            auto_decompress=False,  # a function gets the bytes that its Content-Encoding speaks of
+            max_field_size=_HEADER_LIMIT_BYTES,
+            logger=_server_logger,
+        )
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        parts = [part for part in request.rel_url.raw_path.split("/") if part]
+        if not _is_text(request):
+            return web.Response(status=400)
+        path = request.rel_url.raw_path.removeprefix("/").removesuffix("/")
+        parts = path.split("/") if path else []
+        if "" in parts:  # two slashes in a row fit no route of ASP.NET
+            return web.Response(status=404)
         match [part.lower() for part in parts]:
             case ["admin", *_]:
                 return await self._admin.handle(request, parts[1:])
@@ -101,7 +122,7 @@ class FrontDoor:
             "params": parameters,
         }
         try:
-            result = await self._invoke(Invocation(function, await request.read(), "http", http))
+            result = await self._invoke(Invocation(function, await body_bytes(request), "http", http))
         except InvocationTimeoutError:
             _logger.error(
                 "Function '%s' ran into the function timeout; its worker is replaced.", function.name
@@ -116,6 +137,17 @@ class FrontDoor:
             )
             return web.Response(status=500)
         return _response(result)
+
+
+def _is_text(request: web.Request) -> bool:
+    """Whether path and headers are in the encodings that the web server of Azure takes: ASCII and UTF-8."""
+    try:
+        request.raw_path.encode("ascii")
+        for value in request.headers.values():
+            value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _joined(pairs: Iterable[tuple[str, str]], key: Callable[[str], str]) -> dict[str, str]:

@@ -243,6 +243,12 @@ def counter(ctx: EntityContext, amount: int | None) -> int:
     return total
 
 
+@app.entity_trigger(context_name="ctx", entity_name="Note")
+def note(ctx: EntityContext, value: Any) -> None:
+    """Keeps what is written to it, until it is deleted."""
+    ctx.set_state(value if ctx.operation == "write" else None)
+
+
 @app.orchestration_trigger(context_name="ctx", orchestration="UseCounter")
 def use_counter(ctx: task.OrchestrationContext, amounts: list[int]) -> Steps:
     entity = EntityInstanceId("Counter", ctx.instance_id)

@@ -127,9 +127,8 @@ def _missing(bindings: Iterable[Mapping[str, Any]]) -> Iterator[MissingBinding]:
 
 
 def _http_trigger(trigger: Mapping[str, Any], name: str) -> HttpTrigger:
-    route = trigger.get("route")
     return HttpTrigger(
-        route=name if route is None else route.strip("/"),
+        route=(trigger.get("route") or name).strip("/"),
         methods=frozenset(method.upper() for method in trigger.get("methods") or ()),
         auth_level=str(trigger.get("authLevel") or "function").lower(),
     )

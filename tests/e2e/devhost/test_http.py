@@ -25,7 +25,7 @@ def test_a_function_sees_the_request(web: LocalHost) -> None:
     assert seen["method"] == "POST"
     assert seen["url"] == f"http://127.0.0.1:{web.port}/api/mirror/W%C3%B6rd%2F1?a=1&b=2&a=3&empty="
     assert seen["query"] == {"a": "1,3", "b": "2"}
-    assert seen["route"] == {"word": "Wörd/1"}
+    assert seen["route"] == {"word": "Wörd%2F1"}
     assert seen["body"] == "béte"
     assert (seen["headers"]["x-one"], seen["headers"]["x-two"]) == ("1", "2,zwei")
 
@@ -52,6 +52,10 @@ def test_a_catch_all_parameter_takes_the_rest(web: LocalHost) -> None:
     assert _mirrored(web, "GET", "files")["route"] == {}
 
 
+def test_a_segment_may_hold_literals_and_parameters(web: LocalHost) -> None:
+    assert _mirrored(web, "GET", "pages/a-b.html")["route"] == {"page": "a-b"}
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
@@ -70,8 +74,9 @@ def test_what_no_function_answers_is_404(web: LocalHost, method: str, path: str)
     assert (answer.status_code, answer.content) == (404, b"")
 
 
-def test_a_function_without_a_route_answers_under_its_name(web: LocalHost) -> None:
-    answer = web.http.get("/api/unrouted")
+@pytest.mark.parametrize("name", ["unrouted", "empty_route"])
+def test_a_function_without_a_route_answers_under_its_name(web: LocalHost, name: str) -> None:
+    answer = web.http.get(f"/api/{name}")
     assert (answer.status_code, answer.text) == (200, "by its name")
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
 

@@ -54,6 +54,16 @@ def unrouted(req: func.HttpRequest) -> str:
     return "by its name"
 
 
+@app.route(route="", auth_level=func.AuthLevel.ANONYMOUS)
+def empty_route(req: func.HttpRequest) -> str:
+    return "by its name"
+
+
+@app.route(route="pages/{page}.html", auth_level=func.AuthLevel.ANONYMOUS)
+def page(req: func.HttpRequest) -> func.HttpResponse:
+    return _mirror(req, "page")
+
+
 @app.route(route="answer", auth_level=func.AuthLevel.ANONYMOUS)
 def answer(req: func.HttpRequest) -> func.HttpResponse:
     response = func.HttpResponse(

@@ -35,6 +35,7 @@ def main() -> int:
     except SettingsError as error:
         say(str(error), sys.stderr)
         return 1
+    logging.getLogger().setLevel(settings.host_log_level)
     return run(
         settings,
         arguments.port,

@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TextIO
 
 from aiohttp import web
@@ -35,7 +36,6 @@ _NOTICE = (
 )
 # Requests in flight get this long at the end; with the workers' own grace the host stays below 10 seconds.
 _REQUEST_GRACE_SECONDS = 1.0
-_MAX_MESSAGE_BYTES = 4_194_304  # gRPC's default, and the extension's
 
 _logger = logging.getLogger(__name__)
 
@@ -49,6 +49,8 @@ def run(settings: HostSettings, port: int, *, enable_auth: bool, crash_limit: bo
         say(f"Port {port} cannot be used: {reason}. Choose another one with --port.", sys.stderr)
         return 1
     with listener:
+        hostname = {"WEBSITE_HOSTNAME": f"localhost:{listener.getsockname()[1]}"}  # as `func start` sets it
+        settings = replace(settings, environment=hostname | dict(settings.environment))
         return asyncio.run(Host(settings, listener, Keys(enable_auth), crash_limit=crash_limit).run())
 
 
@@ -110,7 +112,7 @@ class Host:
             admin=Admin(functions, pool.invoke, self._keys, self._base_url),
             webhooks=Management(hub, self._keys, self._settings.hub_name, registry),
         )
-        runner = front.runner(_REQUEST_GRACE_SECONDS)
+        runner = front.runner(self._settings.cors, _REQUEST_GRACE_SECONDS)
         await runner.setup()
         try:
             await web.SockSite(runner, self._listener).start()
@@ -157,7 +159,7 @@ class Host:
                 "requiredQueryStringParameters": f"code={self._keys.system}",
                 "rpcBaseUrl": rpc_url,
                 "httpBaseUrl": f"{self._base_url}{WEBHOOK_PATH}",
-                "maxGrpcMessageSizeInBytes": _MAX_MESSAGE_BYTES,
+                "maxGrpcMessageSizeInBytes": self._settings.max_message_bytes,
                 "grpcHttpClientTimeout": "00:01:40",
                 "useForwardedHost": False,
             }

@@ -9,11 +9,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from aiohttp import web
+from aiohttp import typedefs, web
 from aiohttp.http import HttpProcessingError
 from multidict import CIMultiDict
 
 from .answers import body_bytes
+from .cors import Cors
+from .cors import enable as enable_cors
 from .functions import Function, HttpTrigger
 from .invocations import Invocation, InvocationResult, InvocationTimeoutError, WorkerLostError
 from .keys import Keys
@@ -70,10 +72,12 @@ class FrontDoor:
         self._admin = admin
         self._webhooks = webhooks
 
-    def runner(self, grace_seconds: float) -> web.AppRunner:
+    def runner(self, cors: Cors | None, grace_seconds: float) -> web.AppRunner:
         """What serves it. Requests that are in flight at the end get `grace_seconds`."""
-        application = web.Application(client_max_size=_BODY_LIMIT_BYTES)
+        application = web.Application(client_max_size=_BODY_LIMIT_BYTES, middlewares=[_refuse_odd_bytes])
         application.router.add_route("*", "/{path:.*}", self._handle)
+        if cors is not None:
+            enable_cors(application, cors)
         return web.AppRunner(
             application,
             access_log=None,
@@ -84,8 +88,6 @@ class FrontDoor:
         )
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        if not _is_text(request):
-            return web.Response(status=400)
         path = request.rel_url.raw_path.removeprefix("/").removesuffix("/")
         parts = path.split("/") if path else []
         if "" in parts:  # two slashes in a row fit no route of ASP.NET
@@ -139,15 +141,16 @@ class FrontDoor:
         return _response(result)
 
 
-def _is_text(request: web.Request) -> bool:
-    """Whether path and headers are in the encodings that the web server of Azure takes: ASCII and UTF-8."""
+@web.middleware
+async def _refuse_odd_bytes(request: web.Request, handler: typedefs.Handler) -> web.StreamResponse:
+    """The web server of Azure takes paths in ASCII and headers in UTF-8 only."""
     try:
         request.raw_path.encode("ascii")
         for value in request.headers.values():
             value.encode()
     except UnicodeEncodeError:
-        return False
-    return True
+        return web.Response(status=400)
+    return await handler(request)
 
 
 def _joined(pairs: Iterable[tuple[str, str]], key: Callable[[str], str]) -> dict[str, str]:

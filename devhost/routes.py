@@ -114,15 +114,13 @@ def _encoded_byte(match: re.Match[str]) -> str:
     return f"%{ord(match[0]) - 0xDC00:02X}"
 
 
-_ODD_BYTE = re.compile("[\udc80-\udcff]")
 _REST_RANK = 3
+_ODD_BYTE = re.compile("[\udc80-\udcff]")
 _PARAMETER = re.compile(
     r"\{(?P<stars>\*{0,2})(?P<name>[A-Za-z_]\w*)(?P<constraints>(?::[A-Za-z]+(?:\(.*\))?)*)"
     r"(?:=(?P<default>.*?))?(?P<optional>\??)\}"
 )
 _CONSTRAINT = re.compile(r":([A-Za-z]+(?:\((?:[^()]|\([^()]*\))*\))?)")
-
-
 _BRACES = r"\{(?:[^{}]|\{\{|\}\})*\}"  # inside, braces are doubled
 _SEGMENTS = re.compile(f"(?:{_BRACES}|[^/])+")
 _PIECES = re.compile(f"{_BRACES}|[^{{}}]+")
@@ -162,7 +160,7 @@ def _mixed(part: str, pieces: Sequence[str | _Parameter]) -> _Mixed:
         f"(?P<{piece.name}>.+)" if isinstance(piece, _Parameter) else re.escape(piece) for piece in pieces
     ]
     try:
-        patterns = [re.compile("".join(texts), re.IGNORECASE) for texts in (whole, whole[:-2])]
+        patterns = [re.compile("".join(texts), re.IGNORECASE | re.DOTALL) for texts in (whole, whole[:-2])]
     except re.error as error:
         raise RouteError(f"'{part}': {error}.") from error
     return _Mixed(tuple(patterns[: 2 if last_is_optional else 1]), tuple(parameters))

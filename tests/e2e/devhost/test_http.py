@@ -1,5 +1,6 @@
 """HTTP functions in the local host: routes, methods, what passes between caller and function."""
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,17 @@ def test_a_body_may_be_100_mib_and_no_more(web: LocalHost) -> None:
 def test_settings_reach_the_functions_and_the_environment_wins(web: LocalHost) -> None:
     assert web.http.get("/api/settings/FROM_SETTINGS").text == "settings"
     assert web.http.get("/api/settings/FROM_BOTH").text == "environment"
+    assert web.http.get("/api/settings/ConnectionStrings:Db").text == "Server=here"
+
+
+def test_a_function_knows_where_its_app_is_reached(web: LocalHost) -> None:
+    assert web.http.get("/api/settings/WEBSITE_HOSTNAME").text == f"localhost:{web.port}"
+
+
+def test_a_compressed_body_reaches_the_function_as_it_came(web: LocalHost) -> None:
+    content = gzip.compress(b"text")
+    answer = web.http.post("/api/bytes", content=content, headers={"Content-Encoding": "gzip"})
+    assert answer.text == f"gzip {content.hex()}"
 
 
 def test_the_root_says_that_the_host_is_up(web: LocalHost) -> None:

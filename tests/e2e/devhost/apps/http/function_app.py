@@ -96,6 +96,11 @@ def setting(req: func.HttpRequest) -> str:
     return os.environ.get(req.route_params["name"], "")
 
 
+@app.route(route="bytes", auth_level=func.AuthLevel.ANONYMOUS)
+def body_as_it_is(req: func.HttpRequest) -> str:
+    return f"{req.headers['content-encoding']} {req.get_body().hex()}"
+
+
 @app.route(route="guarded", auth_level=func.AuthLevel.FUNCTION)
 def guarded(req: func.HttpRequest) -> str:
     return "in"

@@ -6,29 +6,21 @@ ASP.NET Core.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from .settings import Cors
 
-@dataclass(frozen=True, slots=True)
-class Cors:
-    """Who may call from a page of another site."""
 
-    origins: frozenset[str]
-    """`scheme://host:port` in lower case, or `*` for all."""
-    credentials: bool
-    """Whether a browser may send cookies along."""
-
-    def headers(self, origin: str | None) -> Mapping[str, str]:
-        """What an answer to a page of `origin` gets on top: nothing if it is not allowed."""
-        if origin is None or not self.origins & {"*", origin}:
-            return {}
-        if "*" in self.origins:
-            return {"Access-Control-Allow-Origin": "*"}
-        headers = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
-        return headers | ({"Access-Control-Allow-Credentials": "true"} if self.credentials else {})
+def headers(cors: Cors, origin: str | None) -> Mapping[str, str]:
+    """What an answer to a page of `origin` gets on top: nothing if it is not allowed."""
+    if origin is None or not cors.origins & {"*", origin}:
+        return {}
+    if "*" in cors.origins:
+        return {"Access-Control-Allow-Origin": "*"}
+    named = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
+    return named | ({"Access-Control-Allow-Credentials": "true"} if cors.credentials else {})
 
 
 def enable(application: web.Application, cors: Cors) -> None:
@@ -40,7 +32,7 @@ def enable(application: web.Application, cors: Cors) -> None:
         if request.method != "OPTIONS" or "Origin" not in request.headers or method is None:
             return await handler(request)
         answer = web.Response(status=204)
-        if cors.headers(request.headers["Origin"]):
+        if headers(cors, request.headers["Origin"]):
             answer.headers["Access-Control-Allow-Methods"] = method
             wanted = request.headers.get("Access-Control-Request-Headers")
             if wanted:
@@ -48,7 +40,7 @@ def enable(application: web.Application, cors: Cors) -> None:
         return answer
 
     async def name_origin(request: web.Request, response: web.StreamResponse) -> None:
-        response.headers.update(cors.headers(request.headers.get("Origin")))
+        response.headers.update(headers(cors, request.headers.get("Origin")))
 
     application.middlewares.append(answer_preflights)
     application.on_response_prepare.append(name_origin)

@@ -14,12 +14,12 @@ from aiohttp.http import HttpProcessingError
 from multidict import CIMultiDict
 
 from .answers import body_bytes
-from .cors import Cors
 from .cors import enable as enable_cors
 from .functions import Function, HttpTrigger
 from .invocations import Invocation, InvocationResult, InvocationTimeoutError, WorkerLostError
 from .keys import Keys
 from .routes import RouteTemplate
+from .settings import Cors
 
 # The limits of the Functions host and of the web server in it (Kestrel).
 _BODY_LIMIT_BYTES = 104_857_600

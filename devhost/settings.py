@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .config_files import Section, SettingsError
-from .cors import Cors
 
-__all__ = ["HostSettings", "SettingsError", "load_settings"]
+__all__ = ["Cors", "HostSettings", "SettingsError", "app_environment", "load_settings"]
 
 _TIMEOUT = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{2}):(\d{2})")
 _DEFAULT_TIMEOUT_SECONDS = 30 * 60.0
@@ -27,6 +26,16 @@ _LEVELS = {
     "Critical": logging.CRITICAL,
     "None": logging.CRITICAL + 1,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Cors:
+    """Who may call from a page of another site."""
+
+    origins: frozenset[str]
+    """`scheme://host:port` in lower case, or `*` for all."""
+    credentials: bool
+    """Whether a browser may send cookies along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +109,15 @@ def load_settings(app: Path, workers: int | None) -> HostSettings:
         host_log_level=logging.WARNING if level is None else level,
         function_log_level=next((one for one in (function_level, level) if one is not None), logging.INFO),
     )
+
+
+def app_environment(app: Path) -> dict[str, str]:
+    """The environment of the app's functions, from this process's and local.settings.json.
+
+    Raises SettingsError.
+    """
+    app = app.resolve()
+    return _environment(app, _local_settings(app / "local.settings.json"))
 
 
 def _local_settings(path: Path) -> Section:

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from devhost.cors import Cors
-from devhost.settings import HostSettings, SettingsError, load_settings
+from devhost.settings import Cors, HostSettings, SettingsError, load_settings
 
 
 def _load(app: Path, host: dict[str, Any], values: dict[str, Any] | None = None) -> HostSettings:

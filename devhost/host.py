@@ -82,7 +82,12 @@ class Host:
         self._loop = asyncio.get_running_loop()
         self._end = self._loop.create_future()
         say(_NOTICE)
-        hub = Hub(self._wake, self._call_later)
+        hub = Hub(
+            self._wake,
+            self._call_later,
+            default_version=self._settings.default_version,
+            overrides_any_state=self._settings.overrides_any_state,
+        )
         on_fatal = self._fail if self._crash_limit else None
         pool = WorkerPool(self._settings, self._client_input(hub.start()), on_fatal)
         self._handle_signals(pool)

@@ -199,6 +199,7 @@ async def _spawn(settings: HostSettings) -> tuple[asyncio.subprocess.Process, so
                 "devhost.worker_main",
                 str(theirs.fileno()),
                 str(settings.app),
+                str(settings.function_log_level),
                 cwd=_PACKAGE_PARENT,
                 env=dict(settings.environment),
                 stdin=asyncio.subprocess.DEVNULL,

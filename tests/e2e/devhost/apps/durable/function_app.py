@@ -188,6 +188,11 @@ def parent_id(ctx: task.OrchestrationContext, _: None) -> str | None:
     return ctx.parent_instance_id
 
 
+@app.orchestration_trigger(context_name="ctx", orchestration="Version")
+def version(ctx: task.OrchestrationContext, _: None) -> str | None:
+    return ctx.version
+
+
 @app.orchestration_trigger(context_name="ctx", orchestration="Timers")
 def timers(ctx: task.OrchestrationContext, seconds: list[float]) -> Steps:
     started = ctx.current_utc_datetime

@@ -1,6 +1,7 @@
 """A sample app for the tests of the local host: HTTP functions of all kinds, a timer, a queue trigger."""
 
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,13 @@ def setting(req: func.HttpRequest) -> str:
 @app.route(route="bytes", auth_level=func.AuthLevel.ANONYMOUS)
 def body_as_it_is(req: func.HttpRequest) -> str:
     return f"{req.headers['content-encoding']} {req.get_body().hex()}"
+
+
+@app.route(route="log", auth_level=func.AuthLevel.ANONYMOUS)
+def log(req: func.HttpRequest) -> str:
+    for level in (logging.DEBUG, logging.INFO, logging.WARNING):
+        logging.log(level, "logged at %s", logging.getLevelName(level))
+    return "logged"
 
 
 @app.route(route="guarded", auth_level=func.AuthLevel.FUNCTION)

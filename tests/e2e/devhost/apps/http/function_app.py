@@ -8,6 +8,8 @@ from typing import Any
 
 import azure.functions as func
 
+_logger = logging.getLogger(__name__)
+
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 
 
@@ -105,7 +107,7 @@ def body_as_it_is(req: func.HttpRequest) -> str:
 @app.route(route="log", auth_level=func.AuthLevel.ANONYMOUS)
 def log(req: func.HttpRequest) -> str:
     for level in (logging.DEBUG, logging.INFO, logging.WARNING):
-        logging.log(level, "logged at %s", logging.getLevelName(level))
+        _logger.log(level, "logged at %s", logging.getLevelName(level))
     return "logged"
 
 

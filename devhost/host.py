@@ -114,7 +114,7 @@ class Host:
             pool.invoke,
             self._keys,
             self._routes(functions),
-            admin=Admin(functions, pool.invoke, self._keys, self._base_url),
+            admin=Admin(functions, pool.invoke, self._keys, self._base_url, self._settings.environment),
             webhooks=Management(hub, self._keys, self._settings.hub_name, registry),
         )
         runner = front.runner(self._settings.cors, _REQUEST_GRACE_SECONDS)

@@ -153,7 +153,7 @@ def _invocation(frame: Frame) -> SimpleNamespace:
         invocation_id=str(header["id"]),
         function_id=header["function"],
         input_data=inputs,
-        trigger_metadata={},
+        trigger_metadata={name: TypedData(json=value) for name, value in header["metadata"].items()},
         trace_context=SimpleNamespace(trace_parent="", trace_state="", attributes={}),
         retry_context=SimpleNamespace(retry_count=0, max_retry_count=0, exception=None),
     )
@@ -161,6 +161,8 @@ def _invocation(frame: Frame) -> SimpleNamespace:
 
 def _trigger_data(frame: Frame) -> TypedData:
     kind: str = frame.header["kind"]
+    if kind == "bytes":
+        return TypedData(bytes=frame.payload)
     if kind != "http":
         return TypedData(**{kind: frame.payload.decode()})
     return TypedData(http=SimpleNamespace(**frame.header["http"], body=TypedData(bytes=frame.payload)))

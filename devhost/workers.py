@@ -113,6 +113,7 @@ class Worker:
             "refusals": {binding.name: binding.refusal() for binding in invocation.function.missing},
             "kind": invocation.kind,
             "http": invocation.http,
+            "metadata": invocation.metadata,
             "inputs": inputs,
         }
         answer = self._expect(invocation.id)

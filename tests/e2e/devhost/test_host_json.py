@@ -66,4 +66,6 @@ def test_functions_log_from_the_level_of_host_json(
         wanted = [f"logged at {level}" for level in ("DEBUG", "INFO", "WARNING")]
         assert [line.split()[-1] for line in wanted if line in host.output] == shown
         # This is a warning of the host's own.
-        assert ("Function 'from_queue' never runs here" in host.output) is ("default" not in levels)
+        assert ("Function 'from_queue' is not called by its queueTrigger here" in host.output) is (
+            "default" not in levels
+        )

@@ -144,7 +144,7 @@ def test_the_start_lists_functions_and_names_triggers_it_lacks(web: LocalHost) -
     assert "\ttick: timerTrigger\n" in web.output
     assert "switched_off" not in web.output
     assert "Function 'reserved' has no route" in web.output
-    assert "Function 'from_queue' never runs here: this host has no queueTrigger." in web.output
+    assert "Function 'from_queue' is not called by its queueTrigger here; " in web.output
 
 
 def test_a_timer_runs_when_the_admin_endpoint_says_so(web: LocalHost) -> None:

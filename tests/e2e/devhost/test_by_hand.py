@@ -33,7 +33,7 @@ def host(notes: Path, azurite: Azurite) -> Generator[LocalHost]:
         ("sent", "hé", ["hé"]),
         ("streamed", "hé", ["hé"]),
         ("published", '{"id": "1", "data": {"a": 1}, "dataVersion": "1"}', ["1", {"a": 1}]),
-        ("changed", '[{"id": "x"}]', [1, "x"]),
+        ("changed", '[{"id": "x"}]', [["x"]]),
         ("fancy", "hé", ["hé"]),
     ],
 )

@@ -8,6 +8,7 @@ Each notes what it got in a file of its name, in the directory that `NOTES` name
 import json
 import os
 from pathlib import Path
+from typing import cast
 
 import azure.functions as func
 
@@ -47,8 +48,8 @@ def published(event: func.EventGridEvent) -> None:
 
 @app.cosmos_db_trigger(arg_name="documents", connection="Db", database_name="d", container_name="c")
 def changed(documents: func.DocumentList) -> None:
-    first: func.Document = documents[0]
-    _note("changed", len(documents), first["id"])
+    found = cast("list[dict[str, str]]", documents)
+    _note("changed", [document["id"] for document in found])
 
 
 @app.generic_trigger(arg_name="text", type="fancyTrigger", data_type=func.DataType.STRING)

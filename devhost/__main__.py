@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from .host import run, say
+from .pool import CALLS_LOGGER
 from .settings import SettingsError, load_settings
 
 
@@ -29,12 +30,13 @@ def main() -> int:
     logging.basicConfig(
         level=logging.WARNING, format="[%(asctime)s] %(levelname)s %(message)s", datefmt="%H:%M:%S"
     )
-    logging.getLogger(__package__).setLevel(logging.INFO)
     try:
         settings = load_settings(arguments.app, arguments.workers)
     except SettingsError as error:
         say(str(error), sys.stderr)
         return 1
+    logging.getLogger().setLevel(settings.host_log_level)
+    logging.getLogger(CALLS_LOGGER).setLevel(settings.function_log_level)
     return run(
         settings,
         arguments.port,

@@ -1,19 +1,21 @@
 """The admin endpoint: is the host well, which functions are there, run one by hand.
 
-`POST /admin/functions/{name}` is how a timer trigger is tried: timers don't fire by themselves here.
+`POST /admin/functions/{name}` is how all triggers are tried that don't fire by themselves here: timers,
+queues, events, blobs.
 """
 
 import asyncio
-import json
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
 from aiohttp import web
 
+from . import by_hand
+from .answers import body_text, json_answer, parse_json
 from .functions import Function
 from .invocations import Invocation, InvocationResult, InvocationTimeoutError, WorkerLostError
 from .keys import Keys
@@ -33,11 +35,13 @@ class Admin:
         invoke: Callable[[Invocation], Awaitable[InvocationResult]],
         keys: Keys,
         base_url: str,
+        environment: Mapping[str, str],
     ) -> None:
         self._functions = {function.name.lower(): function for function in functions}
         self._invoke = invoke
         self._keys = keys
         self._base_url = base_url
+        self._environment = environment
         self._id = uuid.uuid4().hex
         self._started = time.monotonic()
         self._running: set[asyncio.Task[None]] = set()
@@ -50,11 +54,11 @@ class Admin:
             case "GET" | "POST", ["host", "ping"]:
                 return web.Response(status=200)
             case "GET", ["host", "status"]:
-                return web.json_response(self._status())
+                return json_answer(self._status())
             case "GET", ["functions"]:
-                return web.json_response([self._document(function) for function in self._functions.values()])
+                return json_answer([self._document(function) for function in self._functions.values()])
             case "GET", ["functions", name] if name in self._functions:
-                return web.json_response(self._document(self._functions[name]))
+                return json_answer(self._document(self._functions[name]))
             case "POST", ["functions", name] if name in self._functions:
                 return await self._run(request, self._functions[name])
             case _:
@@ -76,33 +80,26 @@ class Admin:
     async def _run(self, request: web.Request, function: Function) -> web.StreamResponse:
         """Fire and forget: the answer says that the function was started, not how it ended."""
         try:
-            text = json.loads(await request.text())["input"]
-        except (ValueError, LookupError, TypeError):
+            text: Any = parse_json(await body_text(request))["input"]
+            text.encode()
+        except (ValueError, LookupError, TypeError, AttributeError):
             return web.Response(status=400)
-        if not isinstance(text, str):
+        if not by_hand.may_be_called(function):
             return web.Response(status=400)
-        if function.trigger_type == "timerTrigger":
-            invocation = Invocation(function, _timer_info().encode(), "json")
-        elif function.trigger_type == "activityTrigger":
-            invocation = Invocation(function, text.encode())
-        else:
-            return web.Response(status=400)
-        task = asyncio.create_task(self._run_and_log(invocation))
+        task = asyncio.create_task(self._run_and_log(function, text))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return web.Response(status=202)
 
-    async def _run_and_log(self, invocation: Invocation) -> None:
-        name = invocation.function.name
+    async def _run_and_log(self, function: Function, text: str) -> None:
         try:
-            result = await self._invoke(invocation)
+            result = await self._invoke(await by_hand.invocation(function, text, self._environment))
+        except by_hand.NotReadableError as error:
+            _logger.error("Function '%s' failed. %s", function.name, error)
+            return
         except (InvocationTimeoutError, WorkerLostError) as error:
-            _logger.error("Function '%s' did not end: %s", name, error)
+            _logger.error("Function '%s' did not end: %s", function.name, error)
             return
         if result.failure is not None:
-            _logger.error("Function '%s' failed. %s\n%s", name, result.failure.message, result.failure.stack)
-
-
-def _timer_info() -> str:
-    schedule = {"AdjustForDST": True}
-    return json.dumps({"Schedule": schedule, "ScheduleStatus": None, "IsPastDue": False})
+            failure = result.failure
+            _logger.error("Function '%s' failed. %s\n%s", function.name, failure.message, failure.stack)

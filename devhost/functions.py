@@ -5,9 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-SUPPORTED_TRIGGERS = frozenset(
-    {"httpTrigger", "orchestrationTrigger", "activityTrigger", "entityTrigger", "timerTrigger"}
-)
+SUPPORTED_TRIGGERS = frozenset({"httpTrigger", "orchestrationTrigger", "activityTrigger", "entityTrigger"})
 
 _OTHER_BINDINGS = frozenset({("http", "output"), ("durableClient", "input")})
 
@@ -67,14 +65,18 @@ class Function:
     """As the worker gave them, for the admin endpoint."""
     missing: tuple[MissingBinding, ...]
 
+    @property
+    def trigger(self) -> Mapping[str, Any]:
+        """The trigger's binding."""
+        return next(binding for binding in self.bindings if binding["name"] == self.trigger_parameter)
+
     def shortcomings(self) -> list[str]:
         """What this host does not do for the function, a sentence each."""
-        if self.trigger_type not in SUPPORTED_TRIGGERS:
-            return [f"Function '{self.name}' never runs here: this host has no {self.trigger_type}."]
         sentences: list[str] = []
-        if self.trigger_type == "timerTrigger":
+        if self.trigger_type not in SUPPORTED_TRIGGERS:
+            how = "on its schedule" if self.trigger_type == "timerTrigger" else f"by its {self.trigger_type}"
             sentences.append(
-                f"Function '{self.name}' is not called on its schedule here; "
+                f"Function '{self.name}' is not called {how} here; "
                 f"POST /admin/functions/{self.name} calls it."
             )
         for binding in self.missing:
@@ -127,9 +129,8 @@ def _missing(bindings: Iterable[Mapping[str, Any]]) -> Iterator[MissingBinding]:
 
 
 def _http_trigger(trigger: Mapping[str, Any], name: str) -> HttpTrigger:
-    route = trigger.get("route")
     return HttpTrigger(
-        route=name if route is None else route.strip("/"),
+        route=(trigger.get("route") or name).strip("/"),
         methods=frozenset(method.upper() for method in trigger.get("methods") or ()),
         auth_level=str(trigger.get("authLevel") or "function").lower(),
     )

@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TextIO
 
 from aiohttp import web
@@ -35,7 +36,6 @@ _NOTICE = (
 )
 # Requests in flight get this long at the end; with the workers' own grace the host stays below 10 seconds.
 _REQUEST_GRACE_SECONDS = 1.0
-_MAX_MESSAGE_BYTES = 4_194_304  # gRPC's default, and the extension's
 
 _logger = logging.getLogger(__name__)
 
@@ -49,6 +49,8 @@ def run(settings: HostSettings, port: int, *, enable_auth: bool, crash_limit: bo
         say(f"Port {port} cannot be used: {reason}. Choose another one with --port.", sys.stderr)
         return 1
     with listener:
+        hostname = {"WEBSITE_HOSTNAME": f"localhost:{listener.getsockname()[1]}"}  # as `func start` sets it
+        settings = replace(settings, environment=hostname | dict(settings.environment))
         return asyncio.run(Host(settings, listener, Keys(enable_auth), crash_limit=crash_limit).run())
 
 
@@ -80,7 +82,12 @@ class Host:
         self._loop = asyncio.get_running_loop()
         self._end = self._loop.create_future()
         say(_NOTICE)
-        hub = Hub(self._wake, self._call_later)
+        hub = Hub(
+            self._wake,
+            self._call_later,
+            default_version=self._settings.default_version,
+            overrides_any_state=self._settings.overrides_any_state,
+        )
         on_fatal = self._fail if self._crash_limit else None
         pool = WorkerPool(self._settings, self._client_input(hub.start()), on_fatal)
         self._handle_signals(pool)
@@ -101,15 +108,16 @@ class Host:
             await asyncio.wait({starting})
             return self._end.result()
         functions = [f for f in starting.result() if not self._settings.disabled(f.name)]
-        self._dispatcher = Dispatcher(hub, pool.invoke, TaskRegistry(functions), self._settings)
+        registry = TaskRegistry(functions)
+        self._dispatcher = Dispatcher(hub, pool.invoke, registry, self._settings)
         front = FrontDoor(
             pool.invoke,
             self._keys,
             self._routes(functions),
-            admin=Admin(functions, pool.invoke, self._keys, self._base_url),
-            webhooks=Management(hub, self._keys, self._settings.hub_name),
+            admin=Admin(functions, pool.invoke, self._keys, self._base_url, self._settings.environment),
+            webhooks=Management(hub, self._keys, self._settings.hub_name, registry),
         )
-        runner = web.AppRunner(front.application(), access_log=None, shutdown_timeout=_REQUEST_GRACE_SECONDS)
+        runner = front.runner(self._settings.cors, _REQUEST_GRACE_SECONDS)
         await runner.setup()
         try:
             await web.SockSite(runner, self._listener).start()
@@ -156,7 +164,7 @@ class Host:
                 "requiredQueryStringParameters": f"code={self._keys.system}",
                 "rpcBaseUrl": rpc_url,
                 "httpBaseUrl": f"{self._base_url}{WEBHOOK_PATH}",
-                "maxGrpcMessageSizeInBytes": _MAX_MESSAGE_BYTES,
+                "maxGrpcMessageSizeInBytes": self._settings.max_message_bytes,
                 "grpcHttpClientTimeout": "00:01:40",
                 "useForwardedHost": False,
             }

@@ -9,19 +9,30 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from aiohttp import web
+from aiohttp import typedefs, web
+from aiohttp.http import HttpProcessingError
 from multidict import CIMultiDict
 
+from .answers import body_bytes
+from .cors import enable as enable_cors
 from .functions import Function, HttpTrigger
 from .invocations import Invocation, InvocationResult, InvocationTimeoutError, WorkerLostError
 from .keys import Keys
 from .routes import RouteTemplate
+from .settings import Cors
 
-BODY_LIMIT_BYTES = 104_857_600  # the Functions host's own
+# The limits of the Functions host and of the web server in it (Kestrel).
+_BODY_LIMIT_BYTES = 104_857_600
+_HEADER_LIMIT_BYTES = 32_768
 
 _WELCOME = "<!DOCTYPE html><html><body><h1>Your local function app is up and running.</h1></body></html>"
 
 _logger = logging.getLogger(__name__)
+_server_logger = logging.getLogger(f"{__name__}.server")
+# A request that is no HTTP is answered 400. It is the client's trouble and no news for the terminal.
+_server_logger.addFilter(
+    lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+)
 
 
 class Handler(Protocol):
@@ -61,14 +72,26 @@ class FrontDoor:
         self._admin = admin
         self._webhooks = webhooks
 
-    def application(self) -> web.Application:
-        """The aiohttp application to serve."""
-        application = web.Application(client_max_size=BODY_LIMIT_BYTES)
+    def runner(self, cors: Cors | None, grace_seconds: float) -> web.AppRunner:
+        """What serves it. Requests that are in flight at the end get `grace_seconds`."""
+        application = web.Application(client_max_size=_BODY_LIMIT_BYTES, middlewares=[_refuse_odd_bytes])
         application.router.add_route("*", "/{path:.*}", self._handle)
-        return application
+        if cors is not None:
+            enable_cors(application, cors)
+        return web.AppRunner(
+            application,
+            access_log=None,
+            shutdown_timeout=grace_seconds,
+            auto_decompress=False,  # a function gets the bytes that its Content-Encoding speaks of
+            max_field_size=_HEADER_LIMIT_BYTES,
+            logger=_server_logger,
+        )
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        parts = [part for part in request.rel_url.raw_path.split("/") if part]
+        path = request.rel_url.raw_path.removeprefix("/").removesuffix("/")
+        parts = path.split("/") if path else []
+        if "" in parts:  # two slashes in a row fit no route of ASP.NET
+            return web.Response(status=404)
         match [part.lower() for part in parts]:
             case ["admin", *_]:
                 return await self._admin.handle(request, parts[1:])
@@ -101,7 +124,7 @@ class FrontDoor:
             "params": parameters,
         }
         try:
-            result = await self._invoke(Invocation(function, await request.read(), "http", http))
+            result = await self._invoke(Invocation(function, await body_bytes(request), "http", http))
         except InvocationTimeoutError:
             _logger.error(
                 "Function '%s' ran into the function timeout; its worker is replaced.", function.name
@@ -116,6 +139,18 @@ class FrontDoor:
             )
             return web.Response(status=500)
         return _response(result)
+
+
+@web.middleware
+async def _refuse_odd_bytes(request: web.Request, handler: typedefs.Handler) -> web.StreamResponse:
+    """The web server of Azure takes paths in ASCII and headers in UTF-8 only."""
+    try:
+        request.raw_path.encode("ascii")
+        for value in request.headers.values():
+            value.encode()
+    except UnicodeEncodeError:
+        return web.Response(status=400)
+    return await handler(request)
 
 
 def _joined(pairs: Iterable[tuple[str, str]], key: Callable[[str], str]) -> dict[str, str]:

@@ -41,9 +41,11 @@ class Invocation:
     payload: bytes
     """The trigger's data: JSON text, a protobuf in base64, or the body of the HTTP request."""
     kind: str = "string"
-    """How the worker shall read the payload: `string`, `json` or `http`."""
+    """How the worker shall read the payload: `string`, `json`, `bytes` or `http`."""
     http: Mapping[str, object] | None = None
     """`method`, `url`, `headers`, `query`, `params` of an HTTP request."""
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What the trigger says beside its data, each value as JSON text."""
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     """What the function sees as `context.invocation_id`."""
 

@@ -3,7 +3,6 @@
 Source: `HttpApiHandler.cs` of azure-functions-durable-extension.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC
 from typing import Any
@@ -13,6 +12,8 @@ import durabletask.internal.orchestrator_service_pb2 as pb
 from azure.durable_functions.internal.compat.history_projection import project_history
 from durabletask.internal.history_helpers import collect_history_events
 from google.protobuf.timestamp_pb2 import Timestamp
+
+from .answers import parse_json
 
 STATUS_NAMES: Mapping[pb.OrchestrationStatus, str] = {
     pb.ORCHESTRATION_STATUS_RUNNING: "Running",
@@ -57,7 +58,7 @@ def payload(serialized: str) -> Any:
     if not serialized:
         return None
     try:
-        return json.loads(serialized)
+        return parse_json(serialized)
     except ValueError:
         return serialized
 
@@ -85,18 +86,6 @@ def management_urls(instance_id: str, webhook_url: str, query: str) -> dict[str,
         "restartPostUri": f"{instance}/restart?{query}",
         "suspendPostUri": f"{instance}/suspend?reason={{text}}&{query}",
         "resumePostUri": f"{instance}/resume?reason={{text}}&{query}",
-    }
-
-
-def error_document(message: str, error: Exception | None = None) -> dict[str, Any]:
-    """The body of an error: the message, and what caused it without its stack trace."""
-    if error is None:
-        return {"Message": message}
-    return {
-        "Message": message,
-        "ExceptionMessage": str(error),
-        "ExceptionType": type(error).__name__,
-        "StackTrace": None,
     }
 
 

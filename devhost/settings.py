@@ -3,20 +3,39 @@
 Read once at start. Anything wrong in them is a `SettingsError` with a message for the person at the terminal.
 """
 
-import json
+import logging
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+
+from .config_files import Section, SettingsError
+
+__all__ = ["Cors", "HostSettings", "SettingsError", "app_environment", "load_settings"]
 
 _TIMEOUT = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{2}):(\d{2})")
 _DEFAULT_TIMEOUT_SECONDS = 30 * 60.0
+_MAX_MESSAGE_BYTES = 4_194_304  # gRPC's default, and the extension's
+_LEVELS = {
+    "Trace": logging.DEBUG,
+    "Debug": logging.DEBUG,
+    "Information": logging.INFO,
+    "Warning": logging.WARNING,
+    "Error": logging.ERROR,
+    "Critical": logging.CRITICAL,
+    "None": logging.CRITICAL + 1,
+}
 
 
-class SettingsError(Exception):
-    """A setting or a settings file is missing or wrong; the text says which and why."""
+@dataclass(frozen=True, slots=True)
+class Cors:
+    """Who may call from a page of another site."""
+
+    origins: frozenset[str]
+    """`scheme://host:port` in lower case, or `*` for all."""
+    credentials: bool
+    """Whether a browser may send cookies along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +48,15 @@ class HostSettings:
     """Environment of the workers: the host's own, over the `Values` of local.settings.json."""
     route_prefix: str
     """First part of every function's route, without slashes around it; may be empty."""
+    cors: Cors | None
+    """None: a browser gets no leave to call from another site."""
     hub_name: str
+    default_version: str
+    """Version of an orchestration that is started without one; empty: none."""
+    overrides_any_state: bool
+    """Whether a start replaces an instance that still runs, or only one that has ended."""
+    max_message_bytes: int
+    """Largest gRPC message between the hub and its clients."""
     max_activities: int
     """Activities in flight at once, over all workers."""
     max_orchestrators: int
@@ -37,6 +64,10 @@ class HostSettings:
     function_timeout_seconds: float | None
     """None: no bound."""
     worker_count: int
+    host_log_level: int
+    """What of the host's own log is shown, as a level of the module `logging`."""
+    function_log_level: int
+    """The same for the functions' log."""
 
     def disabled(self, function_name: str) -> bool:
         """Whether `AzureWebJobs.<name>.Disabled` (or its form with underscores) switches the function off."""
@@ -47,75 +78,87 @@ class HostSettings:
 def load_settings(app: Path, workers: int | None) -> HostSettings:
     """Reads the app's settings; `workers`, when given, wins over `FUNCTIONS_WORKER_PROCESS_COUNT`."""
     app = app.resolve()
-    host = _read_object(app / "host.json")
+    host = Section.read(app / "host.json")
     if host.get("version") != "2.0":
         raise SettingsError(f'{app / "host.json"}: "version" must be "2.0".')
-    environment = _environment(app)
-    extensions = _section(host, "extensions")
-    durable = _section(extensions, "durableTask")
+    local = _local_settings(app / "local.settings.json")
+    environment = _environment(app, local)
+    host.override(environment)
+    extensions = host.section("extensions")
+    durable = extensions.section("durableTask")
+    overridable = durable.choice(
+        "overridableExistingInstanceStates", {"NonRunningStates": False, "AnyState": True}
+    )
     concurrency = 10 * (os.cpu_count() or 1)  # the extension's default, except on the Consumption plan
+    levels = host.section("logging").section("logLevel")
+    level = levels.choice("default", _LEVELS)
+    function_level = levels.choice("Function", _LEVELS)
     return HostSettings(
         app=app,
         environment=environment,
-        route_prefix=_text(_section(extensions, "http"), "routePrefix", "api").strip("/"),
-        hub_name=_text(durable, "hubName", "TestHubName"),
-        max_activities=_count(durable, "maxConcurrentActivityFunctions", concurrency),
-        max_orchestrators=_count(durable, "maxConcurrentOrchestratorFunctions", concurrency),
+        route_prefix=extensions.section("http").text("routePrefix", "api").strip("/"),
+        cors=_cors(local.section("Host")),
+        hub_name=_resolved("hubName", durable.text("hubName", "TestHubName"), environment),
+        default_version=durable.text("defaultVersion", ""),
+        overrides_any_state=overridable or False,
+        max_message_bytes=durable.count("maxGrpcMessageSizeInBytes", _MAX_MESSAGE_BYTES),
+        max_activities=durable.count("maxConcurrentActivityFunctions", concurrency),
+        max_orchestrators=durable.count("maxConcurrentOrchestratorFunctions", concurrency),
         function_timeout_seconds=_timeout(host),
         worker_count=_worker_count(workers, environment),
+        host_log_level=logging.WARNING if level is None else level,
+        function_log_level=next((one for one in (function_level, level) if one is not None), logging.INFO),
     )
 
 
-def _environment(app: Path) -> dict[str, str]:
+def app_environment(app: Path) -> dict[str, str]:
+    """The environment of the app's functions, from this process's and local.settings.json.
+
+    Raises SettingsError.
+    """
+    app = app.resolve()
+    return _environment(app, _local_settings(app / "local.settings.json"))
+
+
+def _local_settings(path: Path) -> Section:
+    if not path.exists():
+        return Section({}, path.name)
+    settings = Section.read(path)
+    if settings.get("IsEncrypted") is True:
+        raise SettingsError(f"{path} is encrypted; decrypt it first (func settings decrypt).")
+    return settings
+
+
+def _environment(app: Path, local: Section) -> dict[str, str]:
     environment = {"AZURE_FUNCTIONS_ENVIRONMENT": "Development", "AzureWebJobsScriptRoot": str(app)}
-    path = app / "local.settings.json"
-    if path.exists():
-        settings = _read_object(path)
-        if settings.get("IsEncrypted") is True:
-            raise SettingsError(f"{path} is encrypted; decrypt it first (func settings decrypt).")
-        values = _section(settings, "Values")
-        environment |= {name: str(value) for name, value in values.items() if value is not None}
+    environment |= {name: str(value) for name, value in local.section("Values").items()}
+    strings = local.section("ConnectionStrings")
+    for name, value in strings.items():
+        text = strings.section(name).text("ConnectionString", "") if isinstance(value, dict) else str(value)
+        environment[f"ConnectionStrings:{name}"] = text
     return environment | dict(os.environ)
 
 
-def _read_object(path: Path) -> Mapping[str, Any]:
-    try:
-        content: object = json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise SettingsError(f"{path} is missing.") from None
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise SettingsError(f"{path} is not valid JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise SettingsError(f"{path} must hold a JSON object.")
-    return cast(Mapping[str, Any], content)
+def _cors(host: Section) -> Cors | None:
+    origins = frozenset(filter(None, host.text("CORS", "").lower().split(",")))
+    credentials = host.get("CORSCredentials") is True
+    if credentials and "*" in origins:
+        raise host.error("CORS", 'must name its origins, and not be "*", together with "CORSCredentials"')
+    return Cors(origins, credentials) if origins else None
 
 
-def _section(parent: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value: object = parent.get(name)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise SettingsError(f'"{name}" must be a JSON object.')
-    return cast(Mapping[str, Any], value)
+def _resolved(name: str, text: str, environment: Mapping[str, str]) -> str:
+    """Puts in settings for their names: `%STAGE%Hub`."""
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in environment:
+            raise SettingsError(f'"{name}" in host.json: there is no setting {match[1]}.')
+        return environment[match[1]]
+
+    return re.sub("%([^%]+)%", value, text)
 
 
-def _text(section: Mapping[str, Any], name: str, default: str) -> str:
-    value: object = section.get(name, default)
-    if not isinstance(value, str):
-        raise SettingsError(f'"{name}" in host.json must be a string.')
-    return value
-
-
-def _count(section: Mapping[str, Any], name: str, default: int) -> int:
-    value: object = section.get(name, default)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise SettingsError(f'"{name}" in host.json must be a whole number, 1 or more.')
-    return value
-
-
-def _timeout(host: Mapping[str, Any]) -> float | None:
+def _timeout(host: Section) -> float | None:
     value: object = host.get("functionTimeout")
     if value is None:
         return _DEFAULT_TIMEOUT_SECONDS
@@ -125,7 +168,7 @@ def _timeout(host: Mapping[str, Any]) -> float | None:
     days, hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0, 0)
     timeout = float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
     if timeout == 0:
-        raise SettingsError('"functionTimeout" in host.json must be like "00:30:00", or "-1" for no limit.')
+        raise host.error("functionTimeout", 'must be like "00:30:00", or "-1" for no limit')
     return timeout
 
 

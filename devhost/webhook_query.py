@@ -3,6 +3,7 @@
 Names compare without regard to case; a value that cannot be read counts as absent.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -12,6 +13,7 @@ from multidict import MultiMapping
 
 from .payloads import STATUS_NAMES
 
+_INT_MAX = 2**31 - 1
 _STATUSES: Mapping[str, pb.OrchestrationStatus] = {name: status for status, name in STATUS_NAMES.items()}
 
 
@@ -31,10 +33,10 @@ class WebhookQuery:
         return {"true": True, "false": False}.get((self.text(name) or "").strip().lower(), default)
 
     def number(self, name: str) -> int | None:
-        try:
-            return int(self.text(name) or "")
-        except ValueError:
-            return None
+        """A whole number of 32 bits."""
+        text = self.text(name) or ""
+        number = int(text) if re.fullmatch(r"\s*[+-]?[0-9]{1,10}\s*", text) else _INT_MAX + 1
+        return number if -_INT_MAX <= number <= _INT_MAX else None
 
     def seconds(self, name: str) -> float | None:
         try:
@@ -46,10 +48,10 @@ class WebhookQuery:
         """A moment; without an offset it is taken as UTC."""
         try:
             moment = datetime.fromisoformat(self.text(name) or "")
-        except ValueError:
+            timestamp = Timestamp()
+            timestamp.FromDatetime(moment.astimezone(UTC) if moment.tzinfo else moment)
+        except (ValueError, OverflowError):
             return None
-        timestamp = Timestamp()
-        timestamp.FromDatetime(moment.astimezone(UTC) if moment.tzinfo else moment)
         return timestamp
 
     def statuses(self, name: str) -> list[pb.OrchestrationStatus]:

@@ -1,9 +1,9 @@
 """A worker process: indexes the app and runs its functions, with Microsoft's worker library.
 
-Started by `workers.py` as `python -m devhost.worker_main <socket fd> <app directory>`. Over the socket it
-first answers with what it indexed, then runs each invocation that comes, many at once: `async` functions on
-this event loop, the others in the library's thread pool, as in Azure. The end of the socket is the order to
-stop; it also comes when the host is killed, so that no worker outlives its host.
+Started by `workers.py` as `python -m devhost.worker_main <socket fd> <app directory> <log level>`. Over the
+socket it first answers with what it indexed, then runs each invocation that comes, many at once: `async`
+functions on this event loop, the others in the library's thread pool, as in Azure. The end of the socket is
+the order to stop; it also comes when the host is killed, so that no worker outlives its host.
 """
 
 import asyncio
@@ -60,7 +60,7 @@ def main() -> None:
     atexit.register(_end_group, told_to_stop)  # the first one: after all that the app registers
     threading.Thread(target=_exit_with_host, args=(connection.fileno(),), daemon=True).start()
     logging.basicConfig(
-        level=logging.INFO,
+        level=int(sys.argv[3]),
         format="[%(asctime)s] %(levelname)s %(message)s",
         datefmt="%H:%M:%S",
         stream=sys.stderr,
@@ -153,7 +153,7 @@ def _invocation(frame: Frame) -> SimpleNamespace:
         invocation_id=str(header["id"]),
         function_id=header["function"],
         input_data=inputs,
-        trigger_metadata={},
+        trigger_metadata={name: TypedData(json=value) for name, value in header["metadata"].items()},
         trace_context=SimpleNamespace(trace_parent="", trace_state="", attributes={}),
         retry_context=SimpleNamespace(retry_count=0, max_retry_count=0, exception=None),
     )
@@ -161,6 +161,8 @@ def _invocation(frame: Frame) -> SimpleNamespace:
 
 def _trigger_data(frame: Frame) -> TypedData:
     kind: str = frame.header["kind"]
+    if kind == "bytes":
+        return TypedData(bytes=frame.payload)
     if kind != "http":
         return TypedData(**{kind: frame.payload.decode()})
     return TypedData(http=SimpleNamespace(**frame.header["http"], body=TypedData(bytes=frame.payload)))

@@ -113,6 +113,7 @@ class Worker:
             "refusals": {binding.name: binding.refusal() for binding in invocation.function.missing},
             "kind": invocation.kind,
             "http": invocation.http,
+            "metadata": invocation.metadata,
             "inputs": inputs,
         }
         answer = self._expect(invocation.id)
@@ -199,6 +200,7 @@ async def _spawn(settings: HostSettings) -> tuple[asyncio.subprocess.Process, so
                 "devhost.worker_main",
                 str(theirs.fileno()),
                 str(settings.app),
+                str(settings.function_log_level),
                 cwd=_PACKAGE_PARENT,
                 env=dict(settings.environment),
                 stdin=asyncio.subprocess.DEVNULL,

@@ -7,6 +7,7 @@ import shlex
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
@@ -14,7 +15,7 @@ from localstack.backup import backup
 from localstack.blobs import get_blob, list_blobs
 from localstack.errors import StackError, UsageError
 from localstack.restore import restore
-from localstack.settings import PROJECT, StackSettings
+from localstack.settings import PROJECT, StackSettings, app_environ
 from localstack.stack import running_stack
 from sitebackup.settings import SettingError
 
@@ -66,24 +67,24 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    settings = StackSettings.from_environ(os.environ)
+    settings, environ = StackSettings.from_environ(os.environ), app_environ()
     match arguments.command:
         case "start":
-            return _start(settings)
+            return _start(settings, environ)
         case "backup":
-            return backup(arguments.root, settings, os.environ)
+            return backup(arguments.root, settings, environ)
         case "restore":
-            return restore(arguments.run, arguments.directory, settings, os.environ)
+            return restore(arguments.run, arguments.directory, settings, environ)
         case "list":
-            return list_blobs(settings, os.environ)
+            return list_blobs(settings, environ)
         case _:
-            return get_blob(arguments.blob, settings, os.environ)
+            return get_blob(arguments.blob, settings, environ)
 
 
-def _start(settings: StackSettings) -> int:
+def _start(settings: StackSettings, environ: Mapping[str, str]) -> int:
     try:
-        with running_stack(settings, os.environ, quiet=False) as stack:
-            sys.stdout.write(_usage(stack.host.base_url))
+        with running_stack(settings, environ, quiet=False) as stack:
+            sys.stdout.write(_usage(stack.host.base_url, environ))
             sys.stdout.flush()
             while True:
                 stack.ensure_alive()
@@ -92,9 +93,9 @@ def _start(settings: StackSettings) -> int:
         return 0  # how a stack in the foreground is meant to end
 
 
-def _usage(base_url: str) -> str:
+def _usage(base_url: str, environ: Mapping[str, str]) -> str:
     """How to start a backup, of a directory that this host allows: by default of the app's own sources."""
-    allowed = os.environ.get("BACKUP_ALLOWED_ROOTS", "").split(os.pathsep)[0]
+    allowed = environ.get("BACKUP_ALLOWED_ROOTS", "").split(os.pathsep)[0]
     body = json.dumps(allowed or str(PROJECT / "sitebackup"))
     return (
         "Back up a directory, from another terminal:\n\n"

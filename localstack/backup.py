@@ -11,7 +11,7 @@ from rich.filesize import decimal
 from localstack.client import BackupClient, Document, RefusedError
 from localstack.errors import UsageError
 from localstack.progress import Tally, progress_display
-from localstack.settings import PROJECT, StackSettings, names_other_storage
+from localstack.settings import PROJECT, StackSettings, needs_emulator
 from localstack.stack import Stack, running_stack
 
 
@@ -23,7 +23,7 @@ def backup(root: Path, settings: StackSettings, environ: Mapping[str, str]) -> i
     SettingError.
     """
     root = root.expanduser().resolve()
-    if not names_other_storage(environ):
+    if needs_emulator(environ):
         _ensure_outside(settings.data, root)
     _say("Starting the app and its storage ...")
     with running_stack(settings, _allowing(root, environ), quiet=True) as stack:

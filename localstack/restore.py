@@ -10,7 +10,7 @@ from rich.filesize import decimal
 
 from localstack.azurite import reachable_emulator
 from localstack.errors import StackError, UsageError
-from localstack.settings import STORAGE_SETTING, StackSettings, names_other_backup_storage
+from localstack.settings import StackSettings, names_other_backup_storage, with_emulator
 from sitebackup.activities import restoring as domain
 from sitebackup.engine.process import ProcessEngine
 from sitebackup.errors import FatalError, StorageUnavailableError, printable
@@ -33,7 +33,7 @@ def restore(run: str, directory: Path, settings: StackSettings, environ: Mapping
             summary = asyncio.run(_restore(run, directory, environ))
         else:
             with reachable_emulator(settings) as connection_string:
-                emulator = {**environ, STORAGE_SETTING: connection_string}
+                emulator = with_emulator(environ, connection_string)
                 summary = asyncio.run(_restore(run, directory, emulator))
     except FatalError as error:
         raise UsageError(str(error)) from error

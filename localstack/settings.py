@@ -1,10 +1,14 @@
-"""The stack's settings, read once from the environment. `make` hands its variables on the same way."""
+"""The stack's settings, read once from the environment. `make` hands its variables on the same way.
+
+Where storage is, the app reads from local.settings.json too, and so do the commands.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from devhost.settings import SettingsError, app_environment
 from localstack.errors import UsageError
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -75,14 +79,43 @@ def _port(environ: Mapping[str, str], name: str, default: int, lowest: int = 0) 
     return int(text)
 
 
+def app_environ() -> dict[str, str]:
+    """This process's environment over the values in the project's local.settings.json: what the app will see.
+
+    Raises UsageError if the file cannot be read.
+    """
+    try:
+        return app_environment(PROJECT)
+    except SettingsError as error:
+        raise UsageError(str(error)) from error
+
+
+def needs_emulator(environ: Mapping[str, str]) -> bool:
+    """Whether the app or its backups have no storage but the emulator."""
+    return not (names_other_storage(environ) and names_other_backup_storage(environ))
+
+
+def with_emulator(environ: Mapping[str, str], connection_string: str) -> dict[str, str]:
+    """`environ`, in which each setting that means the emulator says where it is."""
+    emulated = [name for name in (STORAGE_SETTING, BACKUP_STORAGE_SETTING) if _means_emulator(environ, name)]
+    if not names_other_storage(environ):
+        emulated.append(STORAGE_SETTING)
+    return {**environ, **dict.fromkeys(emulated, connection_string)}
+
+
 def names_other_backup_storage(environ: Mapping[str, str]) -> bool:
     """Whether backups go elsewhere than into the emulator: they may have a storage of their own."""
+    if _means_emulator(environ, BACKUP_STORAGE_SETTING):
+        return False
     return names_other_storage(environ, BACKUP_STORAGE_SETTING) or names_other_storage(environ)
 
 
 def names_other_storage(environ: Mapping[str, str], setting: str = STORAGE_SETTING) -> bool:
     """Whether the environment already says by `setting` where storage is, and it is not the emulator."""
-    connection = environ.get(setting, "")
-    if connection:
-        return "usedevelopmentstorage=true" not in connection.replace(" ", "").lower()
+    if environ.get(setting):
+        return not _means_emulator(environ, setting)
     return any(name.startswith(f"{setting}__") and value for name, value in environ.items())
+
+
+def _means_emulator(environ: Mapping[str, str], setting: str) -> bool:
+    return "usedevelopmentstorage=true" in environ.get(setting, "").replace(" ", "").lower()

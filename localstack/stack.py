@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from localstack.azurite import Azurite
 from localstack.host import Host
-from localstack.settings import STORAGE_SETTING, StackSettings, names_other_storage
+from localstack.settings import StackSettings, needs_emulator, with_emulator
 from sitebackup.settings import Settings
 
 
@@ -35,7 +35,7 @@ def running_stack(settings: StackSettings, environ: Mapping[str, str], *, quiet:
     Settings.from_environment(environ)
     with ExitStack() as parts:
         azurite = None
-        if not names_other_storage(environ):
+        if needs_emulator(environ):
             azurite = parts.enter_context(Azurite(settings.emulator, settings.data))
-            environ = {**environ, STORAGE_SETTING: azurite.connection_string}
+            environ = with_emulator(environ, azurite.connection_string)
         yield Stack(azurite, parts.enter_context(Host(settings.port, environ, quiet=quiet)))

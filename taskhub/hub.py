@@ -53,15 +53,18 @@ class Hub(WorkQueue):
         wake: Callable[[], None],
         call_later: Callable[[float, Callable[[], None]], None],
         *,
+        default_version: str = "",
         overrides_any_state: bool = False,
     ) -> None:
         """`wake` is called when there may be work; `call_later` runs a callback after so many seconds.
 
         Both must return at once: they are called from any thread, with the hub's lock held. A start replaces
         an instance with the same ID that has ended; with `overrides_any_state` also one that is running, as
-        `overridableExistingInstanceStates` of host.json may say.
+        `overridableExistingInstanceStates` of host.json may say. `default_version` is the version of an
+        orchestration that a client starts without one.
         """
         super().__init__(wake, call_later)
+        self._default_version = default_version
         every_status = frozenset(pb.OrchestrationStatus.values())
         self._replaceable = every_status if overrides_any_state else TERMINAL_STATUSES
         self._waits: defaultdict[str, list[_Wait]] = defaultdict(list)
@@ -100,7 +103,7 @@ class Hub(WorkQueue):
                 instance_id,
                 request.name,
                 pb.ORCHESTRATION_STATUS_PENDING,
-                request.version.value or None,
+                request.version.value or self._default_version or None,
                 request.input.value or None,
                 tags=dict(request.tags) or None,
             )

@@ -12,6 +12,8 @@ from localstack.settings import (
     StackSettings,
     names_other_backup_storage,
     names_other_storage,
+    needs_emulator,
+    with_emulator,
 )
 
 
@@ -63,6 +65,39 @@ def test_the_emulator_stays_out_of_the_way_of_a_named_storage(environ: dict[str,
     assert names_other_backup_storage(environ) is other
     assert names_other_backup_storage(own) is other
     assert not names_other_storage(own)
+
+
+@pytest.mark.parametrize(
+    ("storage", "backups", "needed", "elsewhere"),
+    [
+        ("", "", True, False),
+        ("AccountName=mine", "", False, True),
+        ("", "AccountName=mine", True, True),
+        ("AccountName=mine", "UseDevelopmentStorage=true", True, False),
+        ("AccountName=mine", "AccountName=ours", False, True),
+    ],
+)
+def test_backups_go_where_the_setting_of_their_own_says(
+    storage: str, backups: str, needed: bool, elsewhere: bool
+) -> None:
+    environ = {"AzureWebJobsStorage": storage, "BackupStorage": backups}
+    assert needs_emulator(environ) is needed
+    assert names_other_backup_storage(environ) is elsewhere
+
+
+def test_each_setting_that_means_the_emulator_says_where_it_is() -> None:
+    develop = "UseDevelopmentStorage = true;"
+    assert with_emulator({"A": "1"}, "here") == {"A": "1", "AzureWebJobsStorage": "here"}
+    assert with_emulator({"AzureWebJobsStorage": develop, "BackupStorage": develop}, "here") == {
+        "AzureWebJobsStorage": "here",
+        "BackupStorage": "here",
+    }
+    other = {"AzureWebJobsStorage": "AccountName=mine", "BackupStorage": develop}
+    assert with_emulator(other, "here") == {**other, "BackupStorage": "here"}
+    assert with_emulator({"BackupStorage__accountName": "mine"}, "here") == {
+        "BackupStorage__accountName": "mine",
+        "AzureWebJobsStorage": "here",
+    }
 
 
 def test_the_connection_string_leads_to_the_three_ports() -> None:

@@ -23,7 +23,13 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Generator[LocalHost]:
     directory = tmp_path_factory.mktemp("web")
     app = copy_app("http", directory, '{"version": "2.0"}')
     values = {"FROM_SETTINGS": "settings", "FROM_BOTH": "settings"}
-    (app / "local.settings.json").write_text(json.dumps({"IsEncrypted": False, "Values": values}))
+    local_settings = {
+        "IsEncrypted": False,
+        "Values": values,
+        "ConnectionStrings": {"Db": "Server=here"},
+        "Host": {"CORS": "https://one.example,https://two.example", "CORSCredentials": True},
+    }
+    (app / "local.settings.json").write_text(json.dumps(local_settings))
     environment = {
         "FROM_BOTH": "environment",
         "AzureWebJobs.switched_off.Disabled": "true",

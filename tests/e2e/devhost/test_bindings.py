@@ -20,7 +20,8 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Generator[LocalHost]:
         "Function 'order' fails here when it sets 'orders': this host has no queue output.",
         "Function 'read' fails here: this host has no blob input ('content').",
         "Function 'tick' is not called on its schedule here; POST /admin/functions/tick calls it.",
-        "Function 'take_order' never runs here: this host has no queueTrigger.",
+        "Function 'take_order' is not called by its queueTrigger here; "
+        "POST /admin/functions/take_order calls it.",
     ],
 )
 def test_what_the_host_has_not_is_said_at_start(host: LocalHost, sentence: str) -> None:

@@ -1,5 +1,6 @@
 """HTTP functions in the local host: routes, methods, what passes between caller and function."""
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def test_a_function_sees_the_request(web: LocalHost) -> None:
     assert seen["method"] == "POST"
     assert seen["url"] == f"http://127.0.0.1:{web.port}/api/mirror/W%C3%B6rd%2F1?a=1&b=2&a=3&empty="
     assert seen["query"] == {"a": "1,3", "b": "2"}
-    assert seen["route"] == {"word": "Wörd/1"}
+    assert seen["route"] == {"word": "Wörd%2F1"}
     assert seen["body"] == "béte"
     assert (seen["headers"]["x-one"], seen["headers"]["x-two"]) == ("1", "2,zwei")
 
@@ -52,6 +53,10 @@ def test_a_catch_all_parameter_takes_the_rest(web: LocalHost) -> None:
     assert _mirrored(web, "GET", "files")["route"] == {}
 
 
+def test_a_segment_may_hold_literals_and_parameters(web: LocalHost) -> None:
+    assert _mirrored(web, "GET", "pages/a-b.html")["route"] == {"page": "a-b"}
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
@@ -70,8 +75,9 @@ def test_what_no_function_answers_is_404(web: LocalHost, method: str, path: str)
     assert (answer.status_code, answer.content) == (404, b"")
 
 
-def test_a_function_without_a_route_answers_under_its_name(web: LocalHost) -> None:
-    answer = web.http.get("/api/unrouted")
+@pytest.mark.parametrize("name", ["unrouted", "empty_route"])
+def test_a_function_without_a_route_answers_under_its_name(web: LocalHost, name: str) -> None:
+    answer = web.http.get(f"/api/{name}")
     assert (answer.status_code, answer.text) == (200, "by its name")
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
 
@@ -114,6 +120,17 @@ def test_a_body_may_be_100_mib_and_no_more(web: LocalHost) -> None:
 def test_settings_reach_the_functions_and_the_environment_wins(web: LocalHost) -> None:
     assert web.http.get("/api/settings/FROM_SETTINGS").text == "settings"
     assert web.http.get("/api/settings/FROM_BOTH").text == "environment"
+    assert web.http.get("/api/settings/ConnectionStrings:Db").text == "Server=here"
+
+
+def test_a_function_knows_where_its_app_is_reached(web: LocalHost) -> None:
+    assert web.http.get("/api/settings/WEBSITE_HOSTNAME").text == f"localhost:{web.port}"
+
+
+def test_a_compressed_body_reaches_the_function_as_it_came(web: LocalHost) -> None:
+    content = gzip.compress(b"text")
+    answer = web.http.post("/api/bytes", content=content, headers={"Content-Encoding": "gzip"})
+    assert answer.text == f"gzip {content.hex()}"
 
 
 def test_the_root_says_that_the_host_is_up(web: LocalHost) -> None:
@@ -127,7 +144,7 @@ def test_the_start_lists_functions_and_names_triggers_it_lacks(web: LocalHost) -
     assert "\ttick: timerTrigger\n" in web.output
     assert "switched_off" not in web.output
     assert "Function 'reserved' has no route" in web.output
-    assert "Function 'from_queue' never runs here: this host has no queueTrigger." in web.output
+    assert "Function 'from_queue' is not called by its queueTrigger here; " in web.output
 
 
 def test_a_timer_runs_when_the_admin_endpoint_says_so(web: LocalHost) -> None:

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from .hosts import WEBHOOKS, LocalHost
@@ -43,6 +44,17 @@ def test_a_start_answers_with_the_urls_to_steer_the_instance(durable: LocalHost)
     assert payload["sendEventPostUri"].startswith(f"{base}/raiseEvent/{{eventName}}?taskHub=")
     assert payload["terminatePostUri"].startswith(f"{base}/terminate?reason={{text}}&taskHub=")
     assert (answer.headers["location"], answer.headers["retry-after"]) == (payload["statusQueryGetUri"], "10")
+    durable.end("with%20space")
+    assert durable.http.get(payload["statusQueryGetUri"]).json()["instanceId"] == "with space"
+    assert durable.http.delete(payload["purgeHistoryDeleteUri"]).json() == {"instancesDeleted": 1}
+
+
+def test_a_path_is_decoded_before_it_is_split_so_no_id_holds_a_slash(durable: LocalHost) -> None:
+    assert durable.start("ParentId", None, "plus%2Bsign") == "plus+sign"
+    assert durable.end("plus%2bsign")["instanceId"] == "plus+sign"
+    assert durable.http.post(f"{WEBHOOKS}/orchestrators/ParentId/a%2Fb").status_code == 404
+    assert durable.http.get(f"{WEBHOOKS}/instances%2Fplus%2Bsign").status_code == 200
+    assert durable.http.get(f"{WEBHOOKS}/instances//plus%2Bsign").status_code == 404
 
 
 def test_the_sdks_own_payload_leads_back_to_the_instance(durable: LocalHost) -> None:
@@ -67,9 +79,29 @@ def test_a_start_may_wait_for_the_end(durable: LocalHost) -> None:
     assert (wrong.status_code, list(wrong.json())) == (400, ["Message"])
 
 
+@pytest.mark.parametrize(
+    ("timeout", "interval"), [("inf", "1e-9"), ("nan", "1"), ("1", "nan"), ("inf", "inf")]
+)
+def test_a_start_does_not_wait_for_ever(durable: LocalHost, timeout: str, interval: str) -> None:
+    query = {"timeout": timeout, "pollingInterval": interval}
+    answer = durable.http.post(f"{WEBHOOKS}/orchestrators/WaitFor", params=query, json="go", timeout=5)
+    assert (answer.status_code, list(answer.json())) == (400, ["Message"])
+
+
+def test_a_start_that_polls_without_a_pause_does_not_spin_the_host(durable: LocalHost) -> None:
+    process = psutil.Process(durable.process.pid)
+    before = process.cpu_times().user
+    query = {"timeout": 2, "pollingInterval": 1e-9}
+    durable.http.post(f"{WEBHOOKS}/orchestrators/WaitFor", params=query, json="go")
+    assert process.cpu_times().user - before < 1
+
+
 def test_a_start_wants_json_and_an_id_that_is_free(durable: LocalHost) -> None:
-    bad = durable.http.post(f"{WEBHOOKS}/orchestrators/FanOut", content="{")
+    bad = durable.http.post(f"{WEBHOOKS}/orchestrators/FanOut", content="{]")
     assert (bad.status_code, bad.json()["Message"]) == (400, "Invalid JSON content")
+    cut = durable.http.post(f"{WEBHOOKS}/orchestrators/FanOut", content='{"a": [1,')
+    message = "Something went wrong while processing your request"
+    assert (cut.status_code, cut.json()["Message"]) == (500, message)
     assert list(bad.json()) == ["Message", "ExceptionMessage", "ExceptionType", "StackTrace"]
     durable.until_status(durable.start("WaitFor", "go", "taken"), "Running")
     taken = durable.http.post(f"{WEBHOOKS}/orchestrators/FanOut/taken", json=1)
@@ -182,7 +214,11 @@ def test_purging_one_instance(durable: LocalHost) -> None:
     assert durable.http.delete(path).status_code == 404
     durable.until_status(durable.start("WaitFor", "go", "purge-me"), "Running")
     running = durable.http.delete(path)
-    assert (running.status_code, "Only orchestrations in a terminal state" in running.json()) == (412, True)
+    text = (
+        "Only orchestrations in a terminal state can be purged, "
+        "but the orchestration with instance ID purge-me has status Running"
+    )
+    assert (running.status_code, running.json()) == (412, text)
     durable.post("purge-me", "terminate")
     durable.end("purge-me")
     assert durable.http.delete(path).json() == {"instancesDeleted": 1}
@@ -210,7 +246,9 @@ def test_raising_an_event_checks_in_order(durable: LocalHost) -> None:
     durable.start("WaitFor", "go", "eventful")
     kind = durable.http.post(path, content="{", headers=text)
     assert (kind.status_code, list(kind.json())) == (400, ["Message"])
-    assert durable.http.post(path, content="{", headers=json).status_code == 400
+    for broken in ("{", "", " "):
+        answer = durable.http.post(path, content=broken, headers=json)
+        assert (answer.status_code, answer.json()["Message"]) == (400, "Invalid JSON content")
     raised = durable.http.post(path, content='{"a": 1}', headers=json)
     assert (raised.status_code, raised.content) == (202, b"")
     assert durable.end("eventful")["output"] == {"a": 1}

@@ -17,7 +17,9 @@ def _match(template: str, path: str) -> dict[str, str] | None:
         ("a/b", "a", None),
         ("a", "a/b", None),
         ("", "", {}),
-        ("a/{x}", "a/1%2F2", {"x": "1/2"}),
+        ("a/{x}", "a/1%2F2%2f3", {"x": "1%2F2%2f3"}),
+        ("a/{x}", "a/%C3%B6%20%FF%252F", {"x": "ö %FF%2F"}),
+        ("a%2Fb", "a/b", None),
         ("a/{x}", "a", None),
         ("a/{x?}", "a", {}),
         ("a/{x=1}", "a", {"x": "1"}),
@@ -46,6 +48,16 @@ def _match(template: str, path: str) -> dict[str, str] | None:
         ("{x:range(1,9)}", "10", None),
         ("{x:int:min(5)}", "4", None),
         ("{x:max(5)}", "5", {"x": "5"}),
+        ("{a}-{b}", "x-y-z", {"a": "x-y", "b": "z"}),
+        ("{a}-{b}", "x-", None),
+        ("{a}-{b}", "-y", None),
+        ("{a}-{b}", "x", None),
+        ("v{major:int}.{minor:int}/x", "V1.22/x", {"major": "1", "minor": "22"}),
+        ("v{major:int}.{minor:int}/x", "v1.y/x", None),
+        ("{file}.{ext?}", "a.b.txt", {"file": "a.b", "ext": "txt"}),
+        ("{file}.{ext?}", "a", {"file": "a"}),
+        ("{name}.html", "%C3%A9%2F.HTML", {"name": "é%2F"}),
+        ("a/{x}b", "a", None),
         (r"{x:regex(^\d{{3}}$)}", "123", {"x": "123"}),
         (r"{x:regex(^\d{{3}}$)}", "1234", None),
         (r"{x:regex(^a/b|c$)}", "c", {"x": "c"}),
@@ -56,13 +68,27 @@ def test_a_template_matches(template: str, path: str, values: dict[str, str] | N
 
 
 def test_the_more_specific_template_comes_first() -> None:
-    templates = ["a/{*rest}", "a/{x}", "a/{*rest:int}", "a/b", "a/{x:int}"]
+    templates = ["a/{*rest}", "a/{x}", "a/{*rest:int}", "a/x{y}", "a/b", "a/{x:int}"]
     ordered = sorted(templates, key=lambda template: RouteTemplate.parse(template).precedence)
-    assert ordered == ["a/b", "a/{x:int}", "a/{x}", "a/{*rest:int}", "a/{*rest}"]
+    assert ordered == ["a/b", "a/x{y}", "a/{x:int}", "a/{x}", "a/{*rest:int}", "a/{*rest}"]
 
 
 @pytest.mark.parametrize(
-    "template", ["{x}-{y}", "{*rest}/a", "{x:nonsense}", "{x:min(a)}", "{x:regex([)}", "{}"]
+    "template",
+    [
+        "{x}{y}",
+        "{x?}-{y}",
+        "{x}-{y?}",
+        "{x}-{x}",
+        "a{*x}",
+        "a{",
+        "a}",
+        "{*rest}/a",
+        "{x:nonsense}",
+        "{x:min(a)}",
+        "{x:regex([)}",
+        "{}",
+    ],
 )
 def test_a_template_that_is_not_understood_is_refused(template: str) -> None:
     with pytest.raises(RouteError):

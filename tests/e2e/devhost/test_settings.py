@@ -1,12 +1,13 @@
 """What host.json, local.settings.json and the environment make of the host, and what is refused."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from devhost.settings import HostSettings, SettingsError, load_settings
+from devhost.settings import Cors, HostSettings, SettingsError, load_settings
 
 
 def _load(app: Path, host: dict[str, Any], values: dict[str, Any] | None = None) -> HostSettings:
@@ -28,6 +29,112 @@ def test_host_json_says_how_to_host(tmp_path: Path) -> None:
     settings = _load(tmp_path, {"extensions": {"http": {"routePrefix": ""}, "durableTask": durable}})
     assert (settings.route_prefix, settings.hub_name) == ("", "H")
     assert (settings.max_activities, settings.max_orchestrators) == (3, 2)
+
+
+def test_comments_and_last_commas_are_no_part_of_the_files(tmp_path: Path) -> None:
+    (tmp_path / "host.json").write_text("""{
+        // the hub
+        "version": "2.0", /* of
+        the schema */
+        "extensions": {"durableTask": {"hubName": "a//b/*c*/\\",d", },},
+    }""")
+    (tmp_path / "local.settings.json").write_text("""{"Values": {"A": "https://x", /* */ } // }""" + "\n}")
+    settings = load_settings(tmp_path, None)
+    assert settings.hub_name == 'a//b/*c*/",d'
+    assert settings.environment["A"] == "https://x"
+
+
+def test_names_in_the_files_compare_without_regard_to_case(tmp_path: Path) -> None:
+    (tmp_path / "host.json").write_text('{"Version": "2.0", "Extensions": {"DurableTask": {"HubName": "H"}}}')
+    (tmp_path / "local.settings.json").write_text('{"values": {"a": "1"}}')
+    settings = load_settings(tmp_path, None)
+    assert (settings.hub_name, settings.environment["a"]) == ("H", "1")
+
+
+def test_settings_override_host_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AzureFunctionsJobHost__extensions__durableTask__MaxConcurrentActivityFunctions", "5")
+    monkeypatch.setenv("AzureFunctionsJobHost__Extensions__DurableTask__HubName", "FromEnvironment")
+    values = {
+        "AzureFunctionsJobHost__extensions__durableTask__hubName": "FromValues",
+        "AzureFunctionsJobHost:functionTimeout": "00:00:07",
+        "AzureFunctionsJobHost__extensions__http__routePrefix": "",
+    }
+    host = {"functionTimeout": "00:01:00", "extensions": {"durableTask": {"hubName": "FromFile"}}}
+    settings = _load(tmp_path, host, values)
+    assert (settings.max_activities, settings.hub_name) == (5, "FromEnvironment")
+    assert (settings.function_timeout_seconds, settings.route_prefix) == (7, "")
+
+
+def test_the_hubs_name_may_be_that_of_a_setting(tmp_path: Path) -> None:
+    host = {"extensions": {"durableTask": {"hubName": "Pre%HUB_OF_STAGE%Post"}}}
+    assert _load(tmp_path, host, {"HUB_OF_STAGE": "Test"}).hub_name == "PreTestPost"
+    with pytest.raises(SettingsError) as refusal:
+        _load(tmp_path, host, {})
+    assert str(refusal.value) == '"hubName" in host.json: there is no setting HUB_OF_STAGE.'
+
+
+def test_connection_strings_are_settings_with_a_prefix(tmp_path: Path) -> None:
+    (tmp_path / "host.json").write_text('{"version": "2.0"}')
+    strings = {"One": "Server=1", "Two": {"ConnectionString": "Server=2", "ProviderName": "x"}}
+    (tmp_path / "local.settings.json").write_text(json.dumps({"ConnectionStrings": strings}))
+    environment = load_settings(tmp_path, None).environment
+    assert (environment["ConnectionStrings:One"], environment["ConnectionStrings:Two"]) == (
+        "Server=1",
+        "Server=2",
+    )
+
+
+def test_the_durable_settings_of_host_json(tmp_path: Path) -> None:
+    settings = _load(tmp_path, {})
+    assert (settings.default_version, settings.overrides_any_state) == ("", False)
+    assert settings.max_message_bytes == 4_194_304
+    durable = {
+        "defaultVersion": "1.2",
+        "overridableExistingInstanceStates": "AnyState",
+        "maxGrpcMessageSizeInBytes": 8_000_000,
+    }
+    settings = _load(tmp_path, {"extensions": {"durableTask": durable}})
+    assert (settings.default_version, settings.overrides_any_state) == ("1.2", True)
+    assert settings.max_message_bytes == 8_000_000
+
+
+@pytest.mark.parametrize(
+    ("levels", "host", "functions"),
+    [
+        ({}, logging.WARNING, logging.INFO),
+        ({"default": "Error"}, logging.ERROR, logging.ERROR),
+        ({"default": "Trace", "Function": "none"}, logging.DEBUG, logging.CRITICAL + 1),
+        ({"Function": "Debug"}, logging.WARNING, logging.DEBUG),
+    ],
+)
+def test_log_levels(tmp_path: Path, levels: dict[str, str], host: int, functions: int) -> None:
+    settings = _load(tmp_path, {"logging": {"logLevel": levels}})
+    assert (settings.host_log_level, settings.function_log_level) == (host, functions)
+
+
+@pytest.mark.parametrize(
+    ("host", "cors"),
+    [
+        ({}, None),
+        ({"CORS": ""}, None),
+        ({"CORS": "*"}, Cors(frozenset({"*"}), credentials=False)),
+        (
+            {"CORS": "https://A.example,http://b", "CORSCredentials": True},
+            Cors(frozenset({"https://a.example", "http://b"}), credentials=True),
+        ),
+    ],
+)
+def test_cors_comes_from_local_settings(tmp_path: Path, host: dict[str, Any], cors: Cors | None) -> None:
+    (tmp_path / "host.json").write_text('{"version": "2.0"}')
+    (tmp_path / "local.settings.json").write_text(json.dumps({"Host": host}))
+    assert load_settings(tmp_path, None).cors == cors
+
+
+def test_credentials_need_origins_by_name(tmp_path: Path) -> None:
+    (tmp_path / "host.json").write_text('{"version": "2.0"}')
+    (tmp_path / "local.settings.json").write_text('{"Host": {"CORS": "*", "CORSCredentials": true}}')
+    with pytest.raises(SettingsError):
+        load_settings(tmp_path, None)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +177,14 @@ def test_functions_are_switched_off_by_a_setting(tmp_path: Path) -> None:
         (
             {"extensions": {"durableTask": {"maxConcurrentActivityFunctions": 0}}},
             '"maxConcurrentActivityFunctions" in host.json must be a whole number, 1 or more.',
+        ),
+        (
+            {"extensions": {"durableTask": {"overridableExistingInstanceStates": "Some"}}},
+            '"overridableExistingInstanceStates" in host.json must be NonRunningStates or AnyState.',
+        ),
+        (
+            {"logging": {"logLevel": {"default": "Loud"}}},
+            '"default" in host.json must be Trace, Debug, Information, Warning, Error, Critical or None.',
         ),
     ],
 )

@@ -188,6 +188,11 @@ def parent_id(ctx: task.OrchestrationContext, _: None) -> str | None:
     return ctx.parent_instance_id
 
 
+@app.orchestration_trigger(context_name="ctx", orchestration="Version")
+def version(ctx: task.OrchestrationContext, _: None) -> str | None:
+    return ctx.version
+
+
 @app.orchestration_trigger(context_name="ctx", orchestration="Timers")
 def timers(ctx: task.OrchestrationContext, seconds: list[float]) -> Steps:
     started = ctx.current_utc_datetime
@@ -241,6 +246,12 @@ def counter(ctx: EntityContext, amount: int | None) -> int:
     elif ctx.operation == "crash":
         os._exit(3)
     return total
+
+
+@app.entity_trigger(context_name="ctx", entity_name="Note")
+def note(ctx: EntityContext, value: Any) -> None:
+    """Keeps what is written to it, until it is deleted."""
+    ctx.set_state(value if ctx.operation == "write" else None)
 
 
 @app.orchestration_trigger(context_name="ctx", orchestration="UseCounter")

@@ -1,11 +1,14 @@
 """A sample app for the tests of the local host: HTTP functions of all kinds, a timer, a queue trigger."""
 
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Any
 
 import azure.functions as func
+
+_logger = logging.getLogger(__name__)
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 
@@ -54,6 +57,16 @@ def unrouted(req: func.HttpRequest) -> str:
     return "by its name"
 
 
+@app.route(route="", auth_level=func.AuthLevel.ANONYMOUS)
+def empty_route(req: func.HttpRequest) -> str:
+    return "by its name"
+
+
+@app.route(route="pages/{page}.html", auth_level=func.AuthLevel.ANONYMOUS)
+def page(req: func.HttpRequest) -> func.HttpResponse:
+    return _mirror(req, "page")
+
+
 @app.route(route="answer", auth_level=func.AuthLevel.ANONYMOUS)
 def answer(req: func.HttpRequest) -> func.HttpResponse:
     response = func.HttpResponse(
@@ -84,6 +97,18 @@ def broken(req: func.HttpRequest):
 @app.route(route="settings/{name}", auth_level=func.AuthLevel.ANONYMOUS)
 def setting(req: func.HttpRequest) -> str:
     return os.environ.get(req.route_params["name"], "")
+
+
+@app.route(route="bytes", auth_level=func.AuthLevel.ANONYMOUS)
+def body_as_it_is(req: func.HttpRequest) -> str:
+    return f"{req.headers['content-encoding']} {req.get_body().hex()}"
+
+
+@app.route(route="log", auth_level=func.AuthLevel.ANONYMOUS)
+def log(req: func.HttpRequest) -> str:
+    for level in (logging.DEBUG, logging.INFO, logging.WARNING):
+        _logger.log(level, "logged at %s", logging.getLevelName(level))
+    return "logged"
 
 
 @app.route(route="guarded", auth_level=func.AuthLevel.FUNCTION)

@@ -164,7 +164,7 @@ module functionApp 'modules/function-app.bicep' = {
     concurrency: concurrency
     listBudget: listBudget
     logPaths: logPaths
-    subnetId: privateNetwork ? network.outputs.appSubnetId : ''
+    subnetId: privateNetwork ? network!.outputs.appSubnetId : ''
   }
 }
 

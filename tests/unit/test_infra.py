@@ -270,11 +270,28 @@ def test_the_one_key_that_is_read_goes_to_the_platform_and_nowhere_else() -> Non
 def test_telemetry_and_publishing_take_identities_only() -> None:
     [insights] = of_type("Microsoft.Insights/components")
     [workspace] = of_type("Microsoft.OperationalInsights/workspaces")
-    [publishing] = of_type("Microsoft.Web/sites/basicPublishingCredentialsPolicies")
+    publishing = of_type("Microsoft.Web/sites/basicPublishingCredentialsPolicies")
     assert insights.body["properties"]["DisableLocalAuth"] is True
     assert workspace.body["properties"]["features"]["disableLocalAuth"] is True
-    assert publishing.body["properties"] == {"allow": False}
+    assert {it.body["name"]: it.body["properties"] for it in publishing} == {
+        "ftp": {"allow": False},
+        "scm": {"allow": False},
+    }
     assert app_settings()["APPLICATIONINSIGHTS_AUTHENTICATION_STRING"].endswith(";Authorization=AAD")
+
+
+def test_no_two_configurations_of_the_site_are_written_at_the_same_time() -> None:
+    """Azure answers the second one with a conflict."""
+    of_the_site = [it for it in RESOURCES if it.file.endswith("function-app.bicep") and "parent" in it.body]
+    waits_for = {it.symbol: it.body.get("dependsOn", []) for it in of_the_site}
+    assert waits_for == {"settings": [], "ftp": ["settings"], "scm": ["ftp"]}
+
+
+def test_a_module_that_may_be_left_out_is_not_read_as_if_it_were_always_there() -> None:
+    """The compiler warns of it (BCP318): `module!.outputs`, under the same condition, says that it is there."""
+    conditional = [name for name, it in MAIN.section("modules").items() if "condition" in it["config"]]
+    assert "network" in conditional
+    assert [name for name in conditional if f"{name}.outputs" in MAIN.text] == []
 
 
 def test_the_site_answers_over_tls_only() -> None:

@@ -75,6 +75,17 @@ class BackupClient:
         self._http.close()
 
 
+def failure(document: Document) -> str:
+    """What a final status document says of a run that did not complete, in words.
+
+    The output of a failed run is `ErrorType: message`, in Azure as on this machine; the type is for programs.
+    """
+    output = str(document["output"])
+    error_type, _, message = output.partition(": ")
+    is_type = document["runtimeStatus"] == "Failed" and error_type.replace(".", "").isidentifier()
+    return message if is_type and message else output
+
+
 def _reason(answer: httpx.Response) -> str:
     """The message of an error document, or the bare status where a host sends none."""
     try:

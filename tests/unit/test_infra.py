@@ -288,7 +288,7 @@ def test_no_two_configurations_of_the_site_are_written_at_the_same_time() -> Non
 
 
 def test_a_module_that_may_be_left_out_is_not_read_as_if_it_were_always_there() -> None:
-    """The compiler warns of it (BCP318): `module!.outputs`, under the same condition, says that it is there."""
+    """The compiler warns of it (BCP318). `module!.outputs`, under the same condition, says it is."""
     conditional = [name for name, it in MAIN.section("modules").items() if "condition" in it["config"]]
     assert "network" in conditional
     assert [name for name in conditional if f"{name}.outputs" in MAIN.text] == []

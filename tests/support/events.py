@@ -48,6 +48,7 @@ VERIFICATION: Event = {
     "deep": True,
     "status": "Completed",
     "checked": 3,
+    "bytes": 12,
     "missing": 0,
     "changed": 0,
     "extra": 1,

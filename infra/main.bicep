@@ -59,9 +59,9 @@ param runRecordDays int = 365
 @description('Address that alerts are mailed to. Empty: alerts fire and are seen in the portal only.')
 param alertEmail string = ''
 
-@description('Alert when no backup has succeeded for so many hours. The default is for a daily backup.')
+@description('Alert when a root has had no successful backup for so many hours. The default is for a daily backup.')
 @minValue(1)
-@maxValue(47)
+@maxValue(42) // a rule sees two days: see modules/alerts.bicep
 param hoursWithoutSuccess int = 26
 
 @description('Put the app into a virtual network and reach both storage accounts through private endpoints only.')
@@ -164,7 +164,7 @@ module functionApp 'modules/function-app.bicep' = {
     concurrency: concurrency
     listBudget: listBudget
     logPaths: logPaths
-    subnetId: privateNetwork ? network.outputs.appSubnetId : ''
+    subnetId: privateNetwork ? network!.outputs.appSubnetId : ''
   }
 }
 

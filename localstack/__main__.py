@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("start", help="run emulator and host in the foreground")
     one = commands.add_parser("backup", help="back up one directory and stop again")
     one.add_argument("root", metavar="ROOT", type=Path)
-    back = commands.add_parser("restore", help="give back what a backup saved, in an empty directory")
+    back = commands.add_parser("restore", help="restore the tree of a backup into an empty directory")
     back.add_argument("run", metavar="RUN", help="the backup's instance ID")
     back.add_argument("directory", metavar="DIRECTORY", type=Path)
     commands.add_parser("list", help="list the blobs that backups have left, with their sizes in bytes")

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 from rich.filesize import decimal
 
-from localstack.client import BackupClient, Document, RefusedError
+from localstack.client import BackupClient, Document, RefusedError, failure
 from localstack.errors import UsageError
 from localstack.progress import Tally, progress_display
 from localstack.settings import PROJECT, StackSettings, needs_emulator
@@ -17,6 +17,8 @@ from localstack.stack import Stack, running_stack
 
 def backup(root: Path, settings: StackSettings, environ: Mapping[str, str]) -> int:
     """Back up `root` with a stack of its own; returns the exit code, 0 if the backup is complete, else 1.
+
+    A relative `root` starts at the current directory, for make the project's.
 
     Standard output gets one line, the final status document as JSON; everything else goes to standard error.
     Raises UsageError if `root` cannot be backed up as things stand, StackError if the stack breaks,
@@ -72,7 +74,7 @@ def _allowing(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
 
 def _summary(document: Document) -> str:
     if document["runtimeStatus"] != "Completed":
-        return f"{document['runtimeStatus']}: {document['output']}"
+        return f"{document['runtimeStatus']}: {failure(document)}"
     tally = Tally.of(document["customStatus"])
     return f"Completed: {tally.files}, {decimal(document['output'])}, in container 'backups'."
 

@@ -52,27 +52,52 @@ class BackupClient:
         answer.raise_for_status()
         return answer.json()
 
-    def follow(self, started: Document, interval: float = 0.2) -> Iterator[Document]:
-        """Status documents, one every `interval` seconds; the last one is that of the end."""
-        while (document := self.status(started))["runtimeStatus"] not in _TERMINAL:
-            yield document
-            time.sleep(interval)
-        yield document
+    def follow(self, started: Document, interval: float = 0.2, patience: float = 60) -> Iterator[Document]:
+        """Status documents, one every `interval` seconds; the last one is that of the end.
 
-    def wait(self, started: Document, timeout: float) -> Document:
-        """The final status document; TimeoutError if there is none within `timeout` seconds."""
-        deadline = time.monotonic() + timeout
-        document = started
-        for document in self.follow(started):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"The backup has not ended within {timeout:.0f} s: {document}")
-        return document
+        Goes on asking through 5xx answers and through connections that are refused or break: they say nothing
+        about the run. Azure's host answers 500 while the storage of its task hub is away. Meanwhile the last
+        document comes again, so that the caller can look at other things. Raises httpx.HTTPError when that
+        lasts longer than `patience` seconds, and at once for any other answer than a document.
+        """
+        document: Document | None = None
+        answered = time.monotonic()
+        while True:
+            try:
+                document = self.status(started)
+                answered = time.monotonic()
+            except httpx.HTTPError as error:
+                if not _may_pass(error) or time.monotonic() - answered > patience:
+                    raise
+            if document is not None:
+                yield document
+                if document["runtimeStatus"] in _TERMINAL:
+                    return
+            time.sleep(interval)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._http.close()
+
+
+def failure(document: Document) -> str:
+    """What a final status document says of a run that did not complete, in words.
+
+    The output of a failed run is `ErrorType: message`, in Azure as on this machine; the type is for programs.
+    """
+    output = str(document["output"])
+    error_type, _, message = output.partition(": ")
+    is_type = document["runtimeStatus"] == "Failed" and error_type.replace(".", "").isidentifier()
+    return message if is_type and message else output
+
+
+def _may_pass(error: httpx.HTTPError) -> bool:
+    """Whether it is trouble of the host or of the connection, not of the question."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.is_server_error
+    return isinstance(error, httpx.TransportError)
 
 
 def _reason(answer: httpx.Response) -> str:

@@ -1,4 +1,5 @@
-// Two questions that nobody should have to remember to ask: did a backup fail, and is there one at all?
+// What an operator must hear of without asking: a run or a verification failed, a root has no new backup, or there
+// is no backup at all.
 
 @description('Suffix that makes names unique.')
 param token string
@@ -15,13 +16,28 @@ param applicationInsightsId string
 @description('Address to mail to. Empty: nobody is told.')
 param email string
 
-@description('Hours without a success after which to tell.')
+@description('Hours without a successful backup of a root after which to tell.')
 param hoursWithoutSuccess int
 
 var runs = loadTextContent('../queries/runs.kql')
-var failures = loadTextContent('../queries/failures.kql')
+var verifications = loadTextContent('../queries/verifications.kql')
 var actionGroups = empty(email) ? [] : [mail.id]
 var once = { numberOfEvaluationPeriods: 1, minFailingPeriodsToAlert: 1 }
+
+var failures = [
+  {
+    name: 'backup'
+    title: 'A backup failed'
+    description: 'The run did not save everything, or storage does not hold what it saved. The status document of the instance has the reason.'
+    query: loadTextContent('../queries/failures.kql')
+  }
+  {
+    name: 'verification'
+    title: 'A verification failed'
+    description: 'Blobs of an earlier run are missing or changed, or could not be checked. The status document of the instance has the reason.'
+    query: '${verifications}\n| where status != "Completed"'
+  }
+]
 
 resource mail 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(email)) {
   name: 'ag-${token}'
@@ -34,30 +50,69 @@ resource mail 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(email)) 
   }
 }
 
-resource failed 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
-  name: 'alert-backup-failed-${token}'
+resource failed 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
+  for failure in failures: {
+    name: 'alert-${failure.name}-failed-${token}'
+    location: location
+    tags: tags
+    kind: 'LogAlert'
+    properties: {
+      displayName: failure.title
+      description: failure.description
+      severity: 1
+      enabled: true
+      scopes: [applicationInsightsId]
+      // Log entries arrive up to a few minutes late: the windows overlap.
+      evaluationFrequency: 'PT5M'
+      windowSize: 'PT15M'
+      autoMitigate: false // a later success does not bring back what this run missed
+      muteActionsDuration: 'PT15M'
+      criteria: {
+        allOf: [
+          {
+            query: failure.query
+            timeAggregation: 'Count'
+            operator: 'GreaterThan'
+            threshold: 0
+            dimensions: [
+              { name: 'rootId', operator: 'Include', values: ['*'] }
+              { name: 'instanceId', operator: 'Include', values: ['*'] }
+            ]
+            failingPeriods: once
+          }
+        ]
+      }
+      actions: { actionGroups: actionGroups }
+    }
+  }
+]
+
+// A rule sees two days at most, so it forgets a root two days after its last event. Resolving the alert by itself
+// would then tell the operator that all is well: it does not, and it tells again every six hours for as long as it
+// sees the root. `hoursWithoutSuccess` leaves six hours of the two days.
+resource missing 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
+  name: 'alert-backup-missing-${token}'
   location: location
   tags: tags
   kind: 'LogAlert'
   properties: {
-    displayName: 'A backup failed'
-    description: 'Something was not saved, or is not what was saved. The status document of the instance says what.'
+    displayName: 'A root has had no successful backup for ${hoursWithoutSuccess} hours'
+    description: 'Its backups are not started, do not end, or fail. Other roots do not count.'
     severity: 1
     enabled: true
     scopes: [applicationInsightsId]
-    // Log entries arrive up to a few minutes late: the windows overlap.
-    evaluationFrequency: 'PT5M'
-    windowSize: 'PT15M'
-    autoMitigate: false // a later success does not bring back what this run missed
-    muteActionsDuration: 'PT15M'
+    evaluationFrequency: 'PT1H'
+    windowSize: 'P2D'
+    autoMitigate: false
+    muteActionsDuration: 'PT6H'
     criteria: {
       allOf: [
         {
-          query: failures
+          query: replace(loadTextContent('../queries/missing.kql'), '26h', '${hoursWithoutSuccess}h')
           timeAggregation: 'Count'
           operator: 'GreaterThan'
           threshold: 0
-          dimensions: [{ name: 'instanceId', operator: 'Include', values: ['*'] }]
+          dimensions: [{ name: 'rootId', operator: 'Include', values: ['*'] }]
           failingPeriods: once
         }
       ]
@@ -66,24 +121,24 @@ resource failed 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
   }
 }
 
-resource missing 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
-  name: 'alert-backup-missing-${token}'
+resource none 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
+  name: 'alert-backup-none-${token}'
   location: location
   tags: tags
   kind: 'LogAlert'
   properties: {
-    displayName: 'No backup has succeeded for ${hoursWithoutSuccess} hours'
-    description: 'None was started, none ended, or all failed.'
+    displayName: 'No backup of any root has succeeded for two days'
+    description: 'Backups are not started, do not end, or fail.'
     severity: 1
     enabled: true
     scopes: [applicationInsightsId]
     evaluationFrequency: 'PT1H'
-    windowSize: 'P2D' // the longest there is; the query narrows it
+    windowSize: 'P2D'
     autoMitigate: true
     criteria: {
       allOf: [
         {
-          query: '${runs}\n| where status == "Completed" and ended > ago(${hoursWithoutSuccess}h)'
+          query: '${runs}\n| where status == "Completed"'
           timeAggregation: 'Count'
           operator: 'LessThan'
           threshold: 1

@@ -69,7 +69,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
     userAssignedIdentities: { '${identityId}': {} }
   }
   // checkov:skip=CKV_AZURE_17: callers have a function key, not a certificate
-  // checkov:skip=CKV_AZURE_78: there is no FTP on this plan, and `publishing` below refuses it
+  // checkov:skip=CKV_AZURE_78: there is no FTP on this plan, and `ftp` below refuses it
   // checkov:skip=CKV_AZURE_222: the key is the door; operators call it from where they are
   properties: {
     serverFarmId: plan.id
@@ -119,14 +119,21 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
   }
 }
 
-// Publishing takes an Entra ID token; user names and passwords are refused.
-resource publishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = [
-  for door in ['ftp', 'scm']: {
-    parent: app
-    name: door
-    properties: { allow: false }
-  }
-]
+// Publishing takes an Entra ID token: user names and passwords are refused. Azure refuses writes to one site's
+// configuration at the same time, so each of these waits for the one before.
+resource ftp 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = {
+  parent: app
+  name: 'ftp'
+  properties: { allow: false }
+  dependsOn: [settings]
+}
+
+resource scm 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = {
+  parent: app
+  name: 'scm'
+  properties: { allow: false }
+  dependsOn: [ftp]
+}
 
 output name string = app.name
 output url string = 'https://${app.properties.defaultHostName}'

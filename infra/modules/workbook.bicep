@@ -12,6 +12,8 @@ param applicationInsightsId string
 var tables = [
   { title: 'Backups', query: loadTextContent('../queries/runs.kql') }
   { title: 'Failed backups', query: loadTextContent('../queries/failures.kql') }
+  { title: 'Roots without a recent backup', query: loadTextContent('../queries/missing.kql') }
+  { title: 'Verifications', query: loadTextContent('../queries/verifications.kql') }
   { title: 'Slow backups', query: loadTextContent('../queries/slow-runs.kql') }
 ]
 

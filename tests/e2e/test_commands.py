@@ -64,13 +64,16 @@ def test_a_storage_of_the_environment_gets_the_backup_and_no_emulator_starts(
         assert_container_equals_tree(container, root)
 
 
-def test_make_backup_of_a_missing_directory_fails_with_its_name(tmp_path: Path) -> None:
+def test_make_backup_of_a_missing_directory_fails_with_its_name_and_no_python_class(tmp_path: Path) -> None:
     ended = make("backup", f"ROOT={tmp_path}/nowhere", environ=stack_environ())
 
     assert ended.returncode == 1, ended.stderr
     document = json.loads(ended.stdout.splitlines()[-1])
     assert document["runtimeStatus"] == "Failed"
-    assert f"{tmp_path}/nowhere" in document["output"]
+    error_type, _, message = document["output"].partition(": ")
+    assert error_type == "sitebackup.errors.BackupFailedError", "the host's form, for programs"
+    assert f"{tmp_path}/nowhere" in message
+    assert ended.stderr.splitlines()[-1] == f"Failed: {message}"
 
 
 @pytest.mark.parametrize(
@@ -160,33 +163,58 @@ def test_no_process_outlives_a_killed_stack(tmp_path: Path) -> None:
     assert_gone(parts)
 
 
-def test_the_commands_of_the_readme_work_as_they_stand(tmp_path: Path) -> None:
-    home = make_tree(tmp_path / "home", {"site": SITE})
-    environ = {**stack_environ(tmp_path / "azurite"), "HOME": str(home)}
-    readme = readme_commands()
+def test_the_readmes_first_command_works_as_it_stands_in_a_clone(tmp_path: Path) -> None:
+    root = PROJECT / "docs"
+    data = tmp_path / "azurite"
+    environ = stack_environ(data)
+    first = readme_commands()[0]
+    assert first.startswith("make backup ")
+
+    ended = make(*first.split()[1:], environ=environ)
+
+    assert ended.returncode == 0, ended.stderr
+    document = json.loads(ended.stdout.splitlines()[-1])
+    assert (document["input"], document["output"]) == (str(root), total_bytes(root))
+    with (
+        Azurite(StackSettings.from_environ(environ).emulator, data) as emulator,
+        ContainerClient.from_connection_string(emulator.connection_string, "backups") as container,
+    ):
+        assert_container_equals_tree(container, root)
+
+
+def test_the_other_commands_of_the_readme_work_as_they_stand(tmp_path: Path) -> None:
+    environ = stack_environ(tmp_path / "azurite")
+    commands = readme_commands()
+    [make_list] = [line for line in commands if line.startswith("make list")]
+    [get] = [line for line in commands if " -m localstack get " in line]
+    [restore] = [line for line in commands if line.startswith("make restore ")]
 
     with make_start(environ, tmp_path):
-        for curl in readme["curl"]:
+        for curl in [line for line in commands if line.startswith("curl ")]:
             answer = run_line(curl.replace("7071", environ["PORT"]), environ).stdout
             location = re.search(r"^Location: (\S+/instances/(\w+)\S+)", answer, re.MULTILINE)
             assert location is not None, answer
             status = f"curl -s '{location[1]}'"
             wait_until(lambda: '"Completed"' in run_line(status, environ).stdout, 20)  # noqa: B023
-            environ["ID"] = location[2]
+            environ.setdefault("ID", location[2])  # the backup's; the verification takes it
 
-    name = f"{home}/site/index.html".lstrip("/")
-    [make_list], [get] = readme["make list"], readme[".venv/bin/python"]
-    assert f"{14:>15,}  {name}\n" in run_line(make_list, environ).stdout
-    fetch = get.replace("> index.html", "")
-    assert run_line(fetch, environ).stdout == "<h1>hello</h1>"
+    page = PROJECT / "docs/deploy.md"
+    assert f"{page.stat().st_size:>15,}  {str(page).lstrip('/')}\n" in run_line(make_list, environ).stdout
+    assert (
+        run_line(get, environ).stdout.splitlines() == page.read_text().splitlines()[:10]
+    )  # it ends in "| head"
+    goal, *variables = restore.split()[1:]
+    assert [variable.partition("=")[0] for variable in variables] == ["ID", "TO"]
+    restored = make(goal, f"ID={environ['ID']}", f"TO={tmp_path}/docs", environ=environ)
+    assert restored.returncode == 0, restored.stderr
+    assert (tmp_path / "docs/deploy.md").read_bytes() == page.read_bytes()
 
 
-def readme_commands() -> dict[str, list[str]]:
-    """Commands of the README's shell blocks by how they begin, with continued lines joined."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", (PROJECT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
-    lines = "".join(blocks).replace("\\\n", "").splitlines()
-    beginnings = ("curl", "make list", ".venv/bin/python")
-    return {beginning: [line for line in lines if line.startswith(beginning)] for beginning in beginnings}
+def readme_commands() -> list[str]:
+    """The commands in the README's shell blocks, with continued lines joined."""
+    page = (PROJECT / "README.md").read_text()
+    blocks: list[str] = re.findall(r"^```sh\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    return "".join(blocks).replace("\\\n", "").splitlines()
 
 
 def is_running(stack: Foreground) -> bool:

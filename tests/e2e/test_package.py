@@ -22,10 +22,10 @@ from deployment.__main__ import WHEELS
 from deployment.package import SITE_PACKAGES, build
 from localstack.azurite import Azurite
 from localstack.child import Child
-from localstack.client import BackupClient
 from localstack.settings import PROJECT, STORAGE_SETTING
 from sitebackup.registry import ACTIVITIES, ORCHESTRATORS
 from tests.e2e.support.apps import clean_environ, free_port
+from tests.e2e.support.client import WaitingClient
 from tests.e2e.support.commands import make
 from tests.e2e.support.containers import assert_container_equals_tree
 from tests.e2e.support.trees import total_bytes
@@ -69,7 +69,7 @@ def unpack(archive: Path, app: Path) -> Path:
 
 
 @contextmanager
-def hosted(python: Path, app: Path, path: Sequence[Path], storage: str) -> Generator[BackupClient]:
+def hosted(python: Path, app: Path, path: Sequence[Path], storage: str) -> Generator[WaitingClient]:
     """The app in `app`, run by `python` with the directories of `path` to import from."""
     port = free_port()
     environ = {
@@ -94,13 +94,13 @@ def hosted(python: Path, app: Path, path: Sequence[Path], storage: str) -> Gener
         functions = httpx.get(f"{url}/admin/functions", timeout=30, trust_env=False).json()
         own = {it["name"] for it in functions if not it["name"].startswith("BuiltIn__")}  # the SDK's
         assert own == {"start", *ORCHESTRATORS, *ACTIVITIES}
-        with BackupClient(url) as client:
+        with WaitingClient(url) as client:
             yield client
     finally:
         child.stop()
 
 
-def assert_backs_itself_up(client: BackupClient, app: Path, storage: str) -> None:
+def assert_backs_itself_up(client: WaitingClient, app: Path, storage: str) -> None:
     """An empty request means the app's own directory: that it is this one shows where the app runs."""
     document = client.wait(client.start(""), 90)
     assert (document["runtimeStatus"], document["output"]) == ("Completed", total_bytes(app)), document

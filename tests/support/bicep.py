@@ -72,7 +72,7 @@ def descriptions(declaration: Json) -> list[str]:
 
 def outputs_used(text: str) -> set[tuple[str, str]]:
     """`(module, output)` wherever a file reads a module's output."""
-    return set(re.findall(r"\b(\w+)\.outputs\.(\w+)", text))
+    return set(re.findall(r"\b(\w+)!?\.outputs\.(\w+)", text))
 
 
 def path_of(expression: Any) -> str:

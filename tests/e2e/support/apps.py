@@ -11,9 +11,10 @@ import httpx
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from localstack.azurite import Azurite
-from localstack.client import BackupClient, Document
+from localstack.client import Document
 from localstack.host import Host
 from localstack.settings import STORAGE_SETTING, StackSettings
+from tests.e2e.support.client import WaitingClient
 
 _OWN_SETTINGS = ("PORT", "AZURITE_", STORAGE_SETTING, "BackupStorage", "BACKUP_", "FUNCTIONS_", "MAKE")
 
@@ -24,7 +25,7 @@ class RunningApp:
 
     base_url: str
     connection_string: str
-    client: BackupClient
+    client: WaitingClient
     blobs: BlobServiceClient
     host: Host | None
 
@@ -71,7 +72,7 @@ def app_elsewhere(base_url: str) -> Generator[RunningApp]:
 @contextmanager
 def _reach(base_url: str, connection_string: str, host: Host | None) -> Generator[RunningApp]:
     with (
-        BackupClient(base_url) as client,
+        WaitingClient(base_url) as client,
         BlobServiceClient.from_connection_string(
             connection_string, connection_timeout=5, read_timeout=30
         ) as blobs,

@@ -16,7 +16,7 @@ _START_SECONDS = 30
 
 
 class Emulator:
-    """A running emulator. What it does for a blob takes the longer, the more blobs it has: `forget` them."""
+    """A running emulator. It keeps all that it gets in memory: `forget` it before the next run."""
 
     def __init__(self, azurite: Azurite) -> None:
         self._azurite = azurite

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import socket
+import sys
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from localstack.errors import StackError, UsageError
 from localstack.settings import PROJECT, EmulatorPorts, StackSettings
 
 _PROGRAM = PROJECT / "node_modules/.bin/azurite"
+_INDEXES = PROJECT / "localstack/azurite_indexes.js"  # loaded ahead of the program
 _START_SECONDS = 60.0  # reading a large data folder takes its time
 
 # One line per service, written once the socket listens: that is how the choice for port 0 becomes known.
@@ -59,6 +61,7 @@ class Azurite:
             child = Child.start("Azurite", self._command(node), cwd=PROJECT, environ=os.environ, quiet=True)
             resources.callback(child.stop)
             child.wait_until(lambda: self._answers(child), _START_SECONDS)
+            _repeat_warning(child)
             self._child = child
             self._resources = resources.pop_all()
 
@@ -86,6 +89,8 @@ class Azurite:
         # The SDK may be ahead of the emulator's list of API versions.
         return [
             node,
+            "--require",
+            str(_INDEXES),
             str(_PROGRAM),
             "--skipApiVersionCheck",
             "--disableTelemetry",
@@ -134,6 +139,13 @@ def _listens(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _repeat_warning(child: Child) -> None:
+    """Pass on what `_INDEXES` says of a version that it does not know: a quiet child is not heard."""
+    for line in child.output().splitlines():
+        if _INDEXES.name in line:
+            sys.stderr.write(f"{line}\n")
 
 
 def _by_service(ports: EmulatorPorts) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """One file, link or empty directory -> one blob.
 
 A file is opened without following a link, read through its descriptor, and compared with itself afterwards:
-if its size or modification time moved, it is read again. A small file goes up in one request. A large one
+if its size, mtime or ctime moved, it is read again. A small file goes up in one request. A large one
 goes up in blocks, several at once, under block IDs of this attempt's own, so that two attempts at the same
 blob can never commit a mixture (https://github.com/Azure/azure-sdk-for-python/issues/26790).
 

@@ -174,7 +174,12 @@ class Stream:
 
 
 def _unchanged(before: os.stat_result, after: os.stat_result, size_read: int) -> bool:
-    return before.st_size == after.st_size == size_read and before.st_mtime_ns == after.st_mtime_ns
+    return _version(before) == _version(after) and before.st_size == size_read
+
+
+def _version(status: os.stat_result) -> tuple[int, int, int]:
+    # A program can set the modification time back, but not the time of the last change.
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _open(path: str, within: str, kind: int = 0) -> int:

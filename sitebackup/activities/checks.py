@@ -8,7 +8,7 @@ from sitebackup.engine.engine import Engine
 from sitebackup.errors import FatalError
 from sitebackup.records.outcomes import Outcome
 from sitebackup.request import BackupRequest, Input, RequestError, check_root
-from sitebackup.tree.place import Place
+from sitebackup.tree.place import Place, is_directory
 from sitebackup.tree.selecting import Selection
 
 
@@ -36,10 +36,8 @@ def check_allowed(directory: str, engine: Engine) -> None:
 def find_place(root: str, engine: Engine) -> Place:
     """Find a root that may be backed up."""
     check_allowed(root, engine)
-    if not os.path.lexists(root):
-        raise FatalError(f"'{root}' does not exist.")
-    if not os.path.isdir(root):
-        raise FatalError(f"'{root}' is not a directory.")
+    if not is_directory(root):
+        raise FatalError(f"'{root}' {'is not a directory' if os.path.lexists(root) else 'does not exist'}.")
     real = os.path.realpath(root)
     if Selection().forbids_root(real):
         raise FatalError(f"'{root}' is in a pseudo file system.")
@@ -59,7 +57,7 @@ async def check_vanished(outcomes: Sequence[Outcome], place: Place, engine: Engi
     """Tell files that vanished from a root that did: unmounted, or never mounted on this machine."""
 
     def is_there() -> bool:
-        if not os.path.isdir(place.real):
+        if not is_directory(place.real):
             return False
         with os.scandir(place.real) as entries:
             return any(entries)

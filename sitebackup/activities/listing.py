@@ -6,14 +6,14 @@ from typing import Any
 
 from sitebackup.activities.checks import check_vanished, device_of, find_place, parse_input
 from sitebackup.engine.engine import Engine
-from sitebackup.errors import SourceError, printable
+from sitebackup.errors import SourceError, SourceUnavailableError, printable
 from sitebackup.records import manifest
 from sitebackup.records.outcomes import Outcome
 from sitebackup.records.packing import LARGE_TREE, MAX_FILES, grain, pack
 from sitebackup.records.runs import LISTING
 from sitebackup.request import Input
 from sitebackup.tally import Tally
-from sitebackup.tree.walking import Item, Left, Odd, walk
+from sitebackup.tree.walking import Item, Left, Odd, Unreached, walk
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +45,8 @@ def _list_paths(request: Input, engine: Engine) -> list[str]:
     _log.log(level, "Searching for files under '%s'...", printable(place.root))
     paths: list[str] = []
     for entry in walk(place.real, [""]):
+        if isinstance(entry, Unreached):
+            raise SourceUnavailableError(entry.reason)
         if isinstance(entry, Odd) and entry.outcome == "failed":
             raise SourceError(f"{place.name(entry.path)}: {entry.reason}")
         if isinstance(entry, Item) and entry.kind == "file":
@@ -76,6 +78,7 @@ async def _list_into_plan(run: str, request: Input, left: list[Any], engine: Eng
         unpacked += items
         not_entered += [entry.path for entry in step if isinstance(entry, Left)]
         odd += [Outcome(entry.path, entry.outcome, entry.reason) for entry in step if isinstance(entry, Odd)]
+        odd += [Outcome(entry.path, "failed", entry.reason) for entry in step if isinstance(entry, Unreached)]
         found += _tally_of(items)
         # Only the first listing may be of a small tree, which is cut small: it waits until it knows.
         if unpacked and (left or len(unpacked) >= LARGE_TREE):

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from pathspec import GitIgnoreSpec
 
-from sitebackup.tree.mounts import Mounts, holding, read_mounts
+from sitebackup.errors import may_pass
+from sitebackup.tree.mounts import Mount, Mounts, holding, read_mounts
 
 # They hold no content of their own, and reading some of it never ends or has side effects.
 # fmt: off
@@ -54,9 +55,17 @@ class Selection:
         mount = self.mounts.get(directory)
         if mount is not None and mount.kind in _PSEUDO:
             return "pseudo file system"
-        if self.device is not None and entry.stat(follow_symlinks=False).st_dev != self.device:
+        if self.device is not None and self._device_of(entry, mount) != self.device:
             return "another file system"
         return None
+
+    def _device_of(self, entry: os.DirEntry[str], mount: Mount | None) -> int | None:
+        try:
+            return entry.stat(follow_symlinks=False).st_dev
+        except OSError as error:
+            if not may_pass(error):
+                raise
+            return self.device if mount is None else None
 
     def forbids_root(self, real: str) -> bool:
         """Tell whether the real path `real` lies in a file system that is never entered."""

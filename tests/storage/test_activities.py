@@ -18,10 +18,11 @@ from sitebackup.activities.running import run as run_activity
 from sitebackup.blobs import blobname
 from sitebackup.blobs.container import Properties
 from sitebackup.engine.engine import Engine
-from sitebackup.errors import FatalError, StorageUnavailableError
+from sitebackup.errors import FatalError, SourceUnavailableError, StorageUnavailableError
 from sitebackup.records.packing import MAX_FILES
 from sitebackup.tree.walking import Item
 from tests.storage.conftest import an_engine
+from tests.support.fuse import mounted
 from tests.support.memory import MemoryContainer
 
 
@@ -311,6 +312,26 @@ async def test_a_root_that_is_no_directory_is_said_with_its_path(
     answer = await run_activity(get_file_list, request, lambda: engine)
     said = {"missing": "does not exist", "file": "is not a directory"}[name]
     assert answer == {"errors": [f"'{tmp_path}/{name}' {said}."]}
+
+
+async def test_a_share_that_does_not_answer_is_neither_missing_nor_empty(
+    engine: Engine, backups: MemoryContainer, runs: MemoryContainer, tmp_path: Path
+) -> None:
+    make(tmp_path / "source", 2)
+    root = tmp_path / "share"
+    with mounted(tmp_path / "source", root) as share:
+        (answer,) = await list_all(engine, root)
+        share.end()
+        written = dict(runs.blobs)
+        requests: list[Any] = [str(root), {"run": "run", "request": str(root), "left": []}]
+        for request in requests:
+            with pytest.raises(SourceUnavailableError, match="not connected"):
+                await run_activity(get_file_list, request, lambda: engine)
+        for task in range(2):
+            with pytest.raises(SourceUnavailableError, match="not connected"):
+                await copy_file_to_blob({"run": "run", "plan": answer["plans"][0][0], "task": task}, engine)
+    assert not backups.blobs
+    assert runs.blobs == written
 
 
 async def test_an_engine_that_cannot_connect_is_an_answer_to_an_orchestration() -> None:

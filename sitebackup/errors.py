@@ -1,9 +1,10 @@
 """The failure policy, as types.
 
 Trouble with a source file is an outcome of that file (`SourceError`, `BlobRefusedError`): recorded, reported,
-never the end of the other files. Trouble with the destination ends the attempt: `StorageUnavailableError` may
-pass, so it is raised and the retry policy sees it; `FatalError` cannot, and since a durable retry policy
-retries every exception, an activity returns it as data and the orchestration ends at once.
+never the end of the other files. Trouble with the destination, or with the disk as a whole, ends the attempt:
+`StorageUnavailableError` and `SourceUnavailableError` may pass, so they are raised and the retry policy sees
+them; `FatalError` cannot, and since a durable retry policy retries every exception, an activity returns it as
+data and the orchestration ends at once.
 """
 
 import errno
@@ -20,14 +21,40 @@ def process_trouble(error: OSError) -> OSError | None:
     return None
 
 
+# What a device, a server or the way to it fails with; by name, because no system has them all.
+# EIO: what a share that is mounted "soft" says while its server is silent. ESTALE: the server began anew, or
+# lost the file, which the next opening tells. ENOTCONN, ECONNABORTED: a FUSE mount's program is gone.
+# EAGAIN: another program has a lease on the file, which the kernel is taking back. EBUSY is none of them: a
+# program has locked that one file for as long as it likes.
+_MAY_PASS = {
+    *("EIO", "EREMOTEIO", "ESTALE", "EAGAIN", "EWOULDBLOCK", "ETIMEDOUT", "EHOSTDOWN", "EHOSTUNREACH"),
+    *("ENETDOWN", "ENETUNREACH", "ENETRESET", "ENOTCONN", "ESHUTDOWN"),
+    *("ECONNREFUSED", "ECONNRESET", "ECONNABORTED"),
+}
+
+
+def may_pass(error: OSError) -> bool:
+    """Tell whether a system call failed because a disk or share does not answer now."""
+    return errno.errorcode.get(error.errno or 0) in _MAY_PASS
+
+
 def has_vanished(error: OSError) -> bool:
     """Tell whether a path is not there any more, by what opening it failed with.
 
     A directory that has become something else is no directory, but it is there.
     """
     if isinstance(error, NotADirectoryError):
-        return not os.path.lexists(error.filename)
+        return is_gone(error.filename)
     return isinstance(error, FileNotFoundError)
+
+
+def is_gone(path: str) -> bool:
+    """Tell whether nothing is at `path`; if that cannot be told, something is."""
+    try:
+        os.lstat(path)
+    except OSError as error:
+        return isinstance(error, FileNotFoundError | NotADirectoryError)
+    return False
 
 
 def printable(text: str) -> str:

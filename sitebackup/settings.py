@@ -8,7 +8,7 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 APP_DIRECTORY = str(Path(__file__).resolve().parents[1])
 """What an empty request backs up: the directory that the app is deployed to."""
@@ -22,7 +22,8 @@ class SettingError(ValueError):
 class Settings:
     """Everything that an operator may tune.
 
-    `allowed_roots`: real paths; only these directories and what is below them may be backed up.
+    `allowed_roots`: only these directories and what is below them may be backed up; one that is a link means
+    what the link leads to when it is asked.
     `concurrency`: uploads in flight at once in one worker process, and threads that read.
     `list_budget`: entries after which one listing call enters no further directory.
     `log_paths`: whether log and error messages may name what is backed up.
@@ -50,8 +51,14 @@ class Settings:
 
     def allows(self, directory: str) -> bool:
         """Tell whether `directory`, its symbolic links resolved, is inside an allowed root."""
-        real = Path(os.path.realpath(directory))
-        return any(real.is_relative_to(root) for root in self.allowed_roots)
+        real = PurePath(os.path.realpath(directory))
+
+        def is_elsewhere(root: str) -> bool:
+            return not (PurePath(directory).is_relative_to(root) or real.is_relative_to(root))
+
+        # Those that it is in by name come first: another one may be on a share that is silent.
+        roots = sorted(self.allowed_roots, key=is_elsewhere)
+        return any(real.is_relative_to(os.path.realpath(root)) for root in roots)
 
 
 def _roots(environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -59,14 +66,14 @@ def _roots(environment: Mapping[str, str]) -> tuple[str, ...]:
     value = environment.get(name, "").strip()
     if not value:
         home = environment.get("HOME")
-        return tuple(os.path.realpath(root) for root in (APP_DIRECTORY, home) if root)
+        return tuple(str(PurePath(root)) for root in (APP_DIRECTORY, home) if root)
     roots = [root for root in value.split(os.pathsep) if root]
     for root in roots:
         if not os.path.isabs(root):
             raise SettingError(
                 f"{name} takes absolute paths separated by '{os.pathsep}'; '{root}' is relative."
             )
-    return tuple(os.path.realpath(root) for root in roots)
+    return tuple(str(PurePath(root)) for root in roots)
 
 
 def _integer(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:

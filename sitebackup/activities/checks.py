@@ -7,7 +7,7 @@ from sitebackup.errors import FatalError
 from sitebackup.messages import Input
 from sitebackup.request import BackupRequest, RequestError, check_root
 from sitebackup.tree.identity import marker
-from sitebackup.tree.place import Place
+from sitebackup.tree.place import Place, is_directory
 from sitebackup.tree.selecting import Selection
 
 
@@ -28,12 +28,10 @@ def check_allowed(directory: str, engine: Engine) -> None:
 
 
 def find_place(root: str, engine: Engine) -> Place:
-    """Find a root that may be backed up. Raises `FatalError`."""
+    """Find a root that may be backed up. Raises `FatalError` or `SourceUnavailableError`."""
     check_allowed(root, engine)
-    if not os.path.lexists(root):
-        raise FatalError(f"'{root}' does not exist.")
-    if not os.path.isdir(root):
-        raise FatalError(f"'{root}' is not a directory.")
+    if not is_directory(root):
+        raise FatalError(f"'{root}' {'is not a directory' if os.path.lexists(root) else 'does not exist'}.")
     real = os.path.realpath(root)
     if Selection().forbids_root(real):
         raise FatalError(f"'{root}' is in a pseudo file system.")
@@ -43,7 +41,7 @@ def find_place(root: str, engine: Engine) -> Place:
 def check_place(place: Place, engine: Engine) -> None:
     """Raise `FatalError` unless the tree that an earlier step found is there still and may be backed up."""
     check_allowed(place.real, engine)
-    if not os.path.isdir(place.real):
+    if not is_directory(place.real):
         raise FatalError(f"'{place.root}' is not where it was when the backup began.")
     if marker(place.real) != place.marker:
         raise FatalError(
@@ -55,7 +53,7 @@ def check_place(place: Place, engine: Engine) -> None:
 def check_not_gone(place: Place) -> None:
     """Raise `FatalError` if nothing is left of a tree: files that vanished from it were unmounted."""
     there = False
-    if os.path.isdir(place.real):
+    if is_directory(place.real):
         with os.scandir(place.real) as entries:
             there = any(entries)
     if not there:

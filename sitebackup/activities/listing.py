@@ -48,7 +48,9 @@ def _list_paths(root: str, engine: Engine) -> list[str]:
     _log.log(level, "Searching for files under '%s'...", printable(place.root))
     paths: list[str] = []
     for entry in walk(place.real, [""]):
-        if isinstance(entry, Unreached) or (isinstance(entry, Odd) and entry.outcome == "failed"):
+        if isinstance(entry, Unreached):
+            raise SourceUnavailableError(entry.reason)
+        if isinstance(entry, Odd) and entry.outcome == "failed":
             raise SourceError(f"{place.name(entry.path)}: {entry.reason}")
         if isinstance(entry, Item) and entry.kind == "file":
             paths.append(place.name(entry.path))

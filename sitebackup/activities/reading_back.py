@@ -1,10 +1,12 @@
 """Reading blobs back and comparing them with what was saved."""
 
+import asyncio
 import functools
 import hashlib
 from collections.abc import Callable
 
 from sitebackup.engine.engine import Engine
+from sitebackup.engine.threads import InThread
 from sitebackup.errors import BlobMissingError, BlobRefusedError
 from sitebackup.messages import Findings
 from sitebackup.records.outcomes import Outcome
@@ -17,7 +19,7 @@ async def read_back(outcome: Outcome, engine: Engine) -> Findings:
     """Read one blob and compare its size and MD5 with what was saved."""
     blob = outcome.blob or ""
     try:
-        size, same = await read_through(outcome, engine, lambda _: None)
+        size, same = await read_through(outcome, engine, lambda _: None, _in_thread)
     except BlobMissingError:
         return Findings(checked=1, missing=1, named=(f"{blob} is missing",))
     except BlobRefusedError as error:  # archived, for one
@@ -27,8 +29,14 @@ async def read_back(outcome: Outcome, engine: Engine) -> Findings:
     return Findings(checked=1, bytes=size)
 
 
-async def read_through(outcome: Outcome, engine: Engine, take: Callable[[bytes], object]) -> tuple[int, bool]:
-    """Read a blob in pieces, each handed to `take` in a thread.
+async def _in_thread[T](function: Callable[[], T]) -> T:
+    return await asyncio.to_thread(function)
+
+
+async def read_through(
+    outcome: Outcome, engine: Engine, take: Callable[[bytes], object], in_thread: InThread
+) -> tuple[int, bool]:
+    """Read a blob in pieces, each hashed and handed to `take` in a thread.
 
     Returns how many bytes it has, and whether they are those that were saved. Reading ends soon after a blob
     turns out to be longer. Raises `BlobMissingError` or `BlobRefusedError`.
@@ -44,7 +52,7 @@ async def read_through(outcome: Outcome, engine: Engine, take: Callable[[bytes],
         async with engine.memory.hold(piece):
             async with engine.transfers:
                 data = await engine.backups.get(outcome.blob or "", size, piece)
-            await engine.in_thread(functools.partial(see, data))
+            await in_thread(functools.partial(see, data))
         size += len(data)
         if len(data) < piece:
             break

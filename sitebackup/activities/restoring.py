@@ -15,7 +15,8 @@ from datetime import datetime
 from sitebackup.activities.reading_back import read_through
 from sitebackup.concurrently import task_group
 from sitebackup.engine.engine import Engine
-from sitebackup.errors import BlobMissingError, FatalError, SourceError
+from sitebackup.engine.threads import InThread
+from sitebackup.errors import BlobMissingError, FatalError, SourceError, SourceUnavailableError
 from sitebackup.records import manifest
 from sitebackup.records.manifest import Summary
 from sitebackup.records.outcomes import Outcome
@@ -29,7 +30,8 @@ async def restore(run: str, directory: str, engine: Engine) -> Summary:
     `StorageUnavailableError`.
     """
     await manifest.read_head(engine.runs, run)  # there is one, and it can be read
-    root = await engine.in_thread(lambda: _empty(directory))
+    disk = engine.disk(directory)
+    root = await disk(lambda: _empty(directory))
     summary = Summary()
     at_once = asyncio.Semaphore(engine.settings.concurrency)
     for links in (False, True):
@@ -39,29 +41,29 @@ async def restore(run: str, directory: str, engine: Engine) -> Summary:
                     summary.add(_failed(entry, f"that run could not save it: {entry.reason}"))
                 if entry.outcome == "copied" and (entry.kind == "link") == links:
                     await at_once.acquire()
-                    task = group.create_task(_restore(entry, root, engine, summary))
+                    task = group.create_task(_restore(entry, root, disk, engine, summary))
                     task.add_done_callback(lambda _: at_once.release())
     return summary
 
 
-async def _restore(entry: Outcome, root: str, engine: Engine, summary: Summary) -> None:
+async def _restore(entry: Outcome, root: str, disk: InThread, engine: Engine, summary: Summary) -> None:
     try:
         if entry.kind == "link":
             target = bytearray()
-            await _read(entry, engine, target.extend)
+            await _read(entry, disk, engine, target.extend)
             # On the event loop: between the look at where it goes and its making, no other link is made.
             path = _place(root, entry.path)
             os.symlink(bytes(target), os.fsencode(path))
         else:
-            path = await engine.in_thread(lambda: _place(root, entry.path))
+            path = await disk(lambda: _place(root, entry.path))
             if entry.kind == "file":
-                await _make_file(path, entry, engine)
+                await _make_file(path, entry, disk, engine)
             else:
-                await engine.in_thread(lambda: os.makedirs(path, exist_ok=True))
-        await engine.in_thread(lambda: _give_attributes(path, entry))
+                await disk(lambda: os.makedirs(path, exist_ok=True))
+        await disk(lambda: _give_attributes(path, entry))
     except OSError as error:
         summary.add(_failed(entry, error.strerror or type(error).__name__))
-    except (SourceError, BlobMissingError, ValueError, OverflowError) as error:
+    except (SourceError, SourceUnavailableError, BlobMissingError, ValueError, OverflowError) as error:
         summary.add(_failed(entry, str(error)))
     else:
         summary.add(entry)
@@ -71,19 +73,19 @@ def _failed(entry: Outcome, reason: str) -> Outcome:
     return Outcome(entry.path, "failed", reason)
 
 
-async def _make_file(path: str, entry: Outcome, engine: Engine) -> None:
+async def _make_file(path: str, entry: Outcome, disk: InThread, engine: Engine) -> None:
     # Nobody else's until its mode is known. The file is closed below.
-    file = await engine.in_thread(lambda: open(path, "xb", opener=_private))  # noqa: SIM115
+    file = await disk(lambda: open(path, "xb", opener=_private))  # noqa: SIM115
     try:
         with file:
-            await _read(entry, engine, file.write)
+            await _read(entry, disk, engine, file.write)
     except BaseException:
         os.unlink(path)
         raise
 
 
-async def _read(entry: Outcome, engine: Engine, take: Callable[[bytes], object]) -> None:
-    _, same = await read_through(entry, engine, take)
+async def _read(entry: Outcome, disk: InThread, engine: Engine, take: Callable[[bytes], object]) -> None:
+    _, same = await read_through(entry, engine, take, disk)
     if not same:
         raise SourceError("the blob has another content than this run saved")
 

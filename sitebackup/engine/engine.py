@@ -4,7 +4,7 @@ import uuid
 
 from sitebackup.blobs.container import Container
 from sitebackup.engine.limits import ByteBudget, Slots
-from sitebackup.engine.threads import Disks, Threads
+from sitebackup.engine.threads import Disk
 from sitebackup.engine.watch import RunWatch
 from sitebackup.records.plans import PlanStore
 from sitebackup.settings import Settings
@@ -41,10 +41,8 @@ class Engine:
         self.watch = RunWatch()
         self.transfers = Slots(settings.concurrency)
         self.memory = ByteBudget(MEMORY)
-        self.in_thread = Threads(settings.concurrency)
-        self.disk = Disks(settings.concurrency)
+        self.disk = Disk(settings.concurrency)
 
     def close(self) -> None:
         """End the threads."""
-        self.in_thread.close()
         self.disk.close()

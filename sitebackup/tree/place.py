@@ -1,7 +1,11 @@
 """Where a tree is."""
 
 import os
+import stat
 from dataclasses import dataclass
+
+from sitebackup.errors import SourceUnavailableError, may_pass
+from sitebackup.tree.reasons import words
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +27,16 @@ class Place:
     def path(self, path: str) -> str:
         """Return the absolute path at which to open `path`, relative to the root."""
         return os.path.join(self.real, path)
+
+
+def is_directory(path: str) -> bool:
+    """Tell whether a directory is at `path`, links followed.
+
+    Raises `SourceUnavailableError` if the disk does not say.
+    """
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except OSError as error:
+        if may_pass(error):
+            raise SourceUnavailableError(words(error)) from None
+        return False

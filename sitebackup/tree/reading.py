@@ -1,25 +1,25 @@
-"""Reading what is to be saved, in threads: blocking calls only, errno turned into reasons.
+"""Reading what is to be saved, in threads: blocking calls only.
 
 Opening is safe against whatever takes a file's place between listing and copying: no link is followed, a
 fifo does not block, and what was opened must be a regular file that lies within the root, also when a
 directory on the way was swapped for a link.
 """
 
-import errno
 import hashlib
 import mimetypes
 import os
 import stat
+import threading
 import weakref
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from sitebackup.digests import md5
-from sitebackup.errors import SourceError, VanishedError, has_vanished, process_trouble
+from sitebackup.errors import SourceError
 from sitebackup.tree.inside import lies_within
 from sitebackup.tree.place import Place
+from sitebackup.tree.reasons import close, reasons
 from sitebackup.tree.walking import Item, describe
 
 _LED_OUT = "a link on its way leads out of the tree now"
@@ -77,10 +77,10 @@ def content_type(name: str) -> str:
 def read(place: Place, item: Item, most: int) -> Content | None:
     """Read an item; None if it is a file of more than `most` bytes, or changed meanwhile.
 
-    Raises `SourceError`.
+    Raises `SourceError` or `SourceUnavailableError`.
     """
     path = place.path(item.path)
-    with _reasons():
+    with reasons():
         if item.kind == "link":
             return _read_link(path, place.real)
         if item.kind == "directory":
@@ -100,7 +100,7 @@ def _read_link(path: str, within: str) -> Content:
         target = os.fsencode(os.readlink(name, dir_fd=parent))
         return Content(target, md5(target), attributes, {"is_symlink": "true"})
     finally:
-        os.close(parent)
+        close(parent)
 
 
 def _read_directory(path: str, within: str) -> Content:
@@ -108,12 +108,12 @@ def _read_directory(path: str, within: str) -> Content:
     try:
         return Content(b"", md5(b""), Attributes.of(os.fstat(descriptor)), {"hdi_isfolder": "true"})
     finally:
-        os.close(descriptor)
+        close(descriptor)
 
 
 def size_of(path: str) -> int:
-    """Return the size in bytes of whatever is at `path`. Raises `SourceError`."""
-    with _reasons():
+    """Return the size in bytes of whatever is at `path`. Raises `SourceError`, `SourceUnavailableError`."""
+    with reasons():
         return os.lstat(path).st_size
 
 
@@ -127,21 +127,21 @@ def _read_file(path: str, within: str, most: int) -> Content | None:
         if not _unchanged(before, os.fstat(descriptor), len(data)):
             return None
     finally:
-        os.close(descriptor)
+        close(descriptor)
     return Content(data, md5(data), Attributes.of(before))
 
 
 class Stream:
     """An open regular file that is read once, front to back, and hashed on the way.
 
-    Its methods raise `SourceError`.
+    Its methods raise `SourceError` or `SourceUnavailableError`.
     """
 
     def __init__(self, path: str, within: str) -> None:
-        with _reasons():
+        with reasons():
             self._descriptor = _open(path, within)
             # Who awaits it may be cancelled while a thread still opens it: then nobody is there to close it.
-            self._close = weakref.finalize(self, os.close, self._descriptor)
+            self._close = weakref.finalize(self, _close_in_thread, self._descriptor)
             self._before = os.fstat(self._descriptor)
         self._digest = hashlib.md5(usedforsecurity=False)
         self.size = 0
@@ -154,7 +154,7 @@ class Stream:
 
     def read_next(self, size: int) -> bytes:
         """Return the next `size` bytes, fewer where the file ends."""
-        with _reasons():
+        with reasons():
             data = _read(self._descriptor, size, self.size)
         self._digest.update(data)
         self.size += len(data)
@@ -162,7 +162,7 @@ class Stream:
 
     def is_unchanged(self) -> bool:
         """Tell whether the file is still what it was when it was opened, and was read whole."""
-        with _reasons():
+        with reasons():
             return _unchanged(self._before, os.fstat(self._descriptor), self.size)
 
     def md5(self) -> bytes:
@@ -170,11 +170,21 @@ class Stream:
         return self._digest.digest()
 
     def close(self) -> None:
+        """Close the file, without waiting for a share that does not answer."""
         self._close()
 
 
+def _close_in_thread(descriptor: int) -> None:
+    threading.Thread(target=close, args=(descriptor,), daemon=True).start()
+
+
 def _unchanged(before: os.stat_result, after: os.stat_result, size_read: int) -> bool:
-    return before.st_size == after.st_size == size_read and before.st_mtime_ns == after.st_mtime_ns
+    return _version(before) == _version(after) and before.st_size == size_read
+
+
+def _version(status: os.stat_result) -> tuple[int, int, int]:
+    # A program can set the modification time back, but not the time of the last change.
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _open(path: str, within: str, kind: int = 0) -> int:
@@ -191,7 +201,7 @@ def _open(path: str, within: str, kind: int = 0) -> int:
         if not lies_within(descriptor, within):
             raise SourceError(_LED_OUT)
     except BaseException:
-        os.close(descriptor)
+        close(descriptor)
         raise
     return descriptor
 
@@ -205,22 +215,3 @@ def _read(descriptor: int, size: int, offset: int) -> bytes:
             break
         data += more
     return data
-
-
-@contextmanager
-def _reasons() -> Generator[None]:
-    """Turn what a system call fails with into the reason why a file is not saved."""
-    try:
-        yield
-    except OSError as error:
-        raise _reason(error) from None  # the cause has the path
-
-
-def _reason(error: OSError) -> Exception:
-    if (trouble := process_trouble(error)) is not None:
-        return trouble
-    if has_vanished(error):
-        return VanishedError("vanished since it was listed")
-    if error.errno == errno.ELOOP:
-        return SourceError("is a symbolic link now")
-    return SourceError(error.strerror or type(error).__name__)

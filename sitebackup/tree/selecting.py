@@ -5,19 +5,20 @@ so nothing below it can be included again.
 """
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePath
 
 from pathspec import GitIgnoreSpec
+
+from sitebackup.errors import may_pass
+from sitebackup.tree.mounts import Mount, Mounts, holding, read_mounts
 
 # They hold no content of their own, and reading some of it never ends or has side effects.
 # fmt: off
 _PSEUDO = {
-    "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs",
-    "efivarfs", "fusectl", "hugetlbfs", "mqueue", "nsfs", "proc", "pstore", "rpc_pipefs", "securityfs",
-    "selinuxfs", "sysfs", "tracefs",
+    "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs",
+    "fusectl", "hugetlbfs", "mqueue", "nsfs", "proc", "pstore", "rpc_pipefs", "securityfs", "selinuxfs",
+    "sysfs", "tracefs",
 }
 # fmt: on
 
@@ -26,31 +27,17 @@ _MOST_STARS = 3
 with four, one name of 255 characters takes seconds."""
 
 
-def pseudo_file_systems() -> frozenset[str]:
-    """Return the mount points of file systems such as /proc; none where the kernel has no list of mounts."""
-    try:
-        with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as mounts:
-            rows = [line.split(" ") for line in mounts]
-    except OSError:
-        return frozenset()
-    return frozenset(
-        re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), row[1])
-        for row in rows
-        if row[2] in _PSEUDO
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Selection:
     """What of a tree is taken. `device`: the only file system to stay on (`st_dev`), if it is given.
 
-    `pseudo`: mount points that are never entered, as they were when the selection was made.
+    `mounts`: what was mounted when the selection was made.
     """
 
     include: GitIgnoreSpec | None = None
     exclude: GitIgnoreSpec | None = None
     device: int | None = None
-    pseudo: frozenset[str] = field(default_factory=pseudo_file_systems)
+    mounts: Mounts = field(default_factory=read_mounts)
 
     def takes(self, path: str, is_directory: bool) -> bool:
         """Tell whether the entry at `path`, relative to the root, is to be looked at."""
@@ -65,15 +52,26 @@ class Selection:
 
     def forbids_entering(self, directory: str, entry: os.DirEntry[str]) -> str | None:
         """Return why the `entry` at the real path `directory` is not to be entered, if it is not."""
-        if directory in self.pseudo:
+        mount = self.mounts.get(directory)
+        if mount is not None and mount.kind in _PSEUDO:
             return "pseudo file system"
-        if self.device is not None and entry.stat(follow_symlinks=False).st_dev != self.device:
+        if self.device is not None and self._device_of(entry, mount) != self.device:
             return "another file system"
         return None
 
+    def _device_of(self, entry: os.DirEntry[str], mount: Mount | None) -> int | None:
+        try:
+            return entry.stat(follow_symlinks=False).st_dev
+        except OSError as error:
+            if not may_pass(error):
+                raise
+            return self.device if mount is None else None
+
     def forbids_root(self, real: str) -> bool:
         """Tell whether the real path `real` lies in a file system that is never entered."""
-        return any(str(path) in self.pseudo for path in (PurePath(real), *PurePath(real).parents))
+        # An autofs only keeps the place of what is mounted there on demand: the mount under it counts.
+        kinds = (mount.kind for mount in holding(real, self.mounts) if mount.kind != "autofs")
+        return next(kinds, None) in _PSEUDO
 
 
 def patterns(lines: Sequence[str]) -> GitIgnoreSpec | None:

@@ -14,11 +14,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from sitebackup.errors import has_vanished, process_trouble
+from sitebackup.errors import SourceUnavailableError, has_vanished, is_gone, may_pass, process_trouble
 from sitebackup.tree.inside import lies_within
+from sitebackup.tree.reasons import close, words
 from sitebackup.tree.selecting import Selection
 
 type Kind = Literal["file", "link", "directory"]
+
+_HELD = 1_000
+"""Entries of a directory that are in memory at once, at most: a step of a listing, which has a time limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class Unreached:
-    """A directory that cannot be listed now, for a trouble that may pass, and the reason."""
+    """A directory of which nothing was yielded, because the disk does not answer now; and in which words."""
 
     path: str
     reason: str
@@ -66,7 +70,8 @@ def walk(
     """Yield the entries of `directories` and below: paths relative to the real path `root`, "" is the root.
 
     After `budget` entries the walk enters no further directory and yields each one that it knows as `Left`.
-    It always enters one, so that rounds of walks come to an end, and it finishes what it entered.
+    It always enters one, so that rounds of walks come to an end, and it finishes what it entered. Raises
+    `SourceUnavailableError` if the disk stops answering in the middle of a large directory.
     """
     selection = selection or Selection()
     pending = list(directories)
@@ -75,24 +80,51 @@ def walk(
         if seen >= budget:
             yield from map(Left, pending)
             return
-        directory = pending.pop()
         seen += 1
-        empty = True
-        try:
-            with _opened(root, directory) as descriptor, os.scandir(descriptor) as entries:
-                for entry in entries:
-                    seen += 1
-                    found = _look(entry, root, _join(directory, entry.name), selection)
-                    if isinstance(found, Left):
-                        pending.append(found.path)
-                    elif found is not None:
-                        yield found
-                    empty = empty and not isinstance(found, Left | Item)
-        except OSError as error:
-            yield _trouble(directory, error)
-            continue
-        if empty and directory and selection.includes(f"{directory}/"):
-            yield Item(directory, "directory")
+        for found in _enter(root, pending.pop(), selection):
+            seen += 1
+            if isinstance(found, Left):
+                pending.append(found.path)
+            elif found is not None:
+                yield found
+
+
+def _enter(root: str, directory: str, selection: Selection) -> Iterator[Entry | None]:
+    """Yield the entries of one directory, None for each that is not selected.
+
+    The first ones are held back: until then the directory can be given up as a whole, to be listed again.
+    """
+    held: list[Entry | None] = []
+    streams, empty = False, True
+    try:
+        with _opened(root, directory) as descriptor, os.scandir(descriptor) as entries:
+            for entry in entries:
+                found = _look(entry, root, _join(directory, entry.name), selection)
+                empty = empty and not isinstance(found, Left | Item)
+                held.append(found)
+                if streams or len(held) == _HELD:
+                    streams = True
+                    yield from held
+                    held.clear()
+    except OSError as error:
+        if _can_be_listed_again(root, directory, error):
+            if streams:
+                raise SourceUnavailableError(words(error)) from None
+            yield Unreached(directory, words(error))
+            return
+        yield from held
+        yield _trouble(directory, error)
+        return
+    yield from held
+    if empty and directory and selection.includes(f"{directory}/"):
+        yield Item(directory, "directory")
+
+
+def _can_be_listed_again(root: str, directory: str, error: OSError) -> bool:
+    if isinstance(error, FileNotFoundError) and directory:
+        # If it is there all the same, then what is mounted in it on demand could not be mounted.
+        return not is_gone(os.path.join(root, directory))
+    return may_pass(error)
 
 
 @contextmanager
@@ -106,7 +138,7 @@ def _opened(root: str, directory: str) -> Generator[int]:
             raise OSError(errno.ELOOP, "A link on its way leads out of the tree now")
         yield descriptor
     finally:
-        os.close(descriptor)
+        close(descriptor)
 
 
 def _look(entry: os.DirEntry[str], root: str, path: str, selection: Selection) -> Entry | None:
@@ -120,12 +152,22 @@ def _look(entry: os.DirEntry[str], root: str, path: str, selection: Selection) -
             return Odd(path, "skipped", forbidden) if forbidden else Left(path)
         status = entry.stat(follow_symlinks=False)
     except OSError as error:
-        return _trouble(path, error)
+        return _unseen(entry, path) if may_pass(error) else _trouble(path, error)
     if stat.S_ISREG(status.st_mode):
         return Item(path, "file", status.st_size)
     if stat.S_ISLNK(status.st_mode):
         return Item(path, "link")
     return Odd(path, "skipped", describe(status.st_mode))
+
+
+def _unseen(entry: os.DirEntry[str], path: str) -> Entry:
+    """Return what the directory says of an `entry` that does not answer itself: its copying can wait for it.
+
+    Raises `OSError` if the directory says nothing.
+    """
+    if entry.is_file(follow_symlinks=False):
+        return Item(path)
+    return Item(path, "link") if entry.is_symlink() else Odd(path, "skipped", describe(0))
 
 
 def describe(mode: int) -> str:
@@ -151,4 +193,4 @@ def _trouble(path: str, error: OSError) -> Odd:
         raise trouble from None  # the cause has the path
     if path and has_vanished(error):  # a root must not vanish unnoticed
         return Odd(path, "vanished", "vanished while the tree was listed")
-    return Odd(path, "failed", error.strerror or type(error).__name__)
+    return Odd(path, "failed", words(error))

@@ -21,7 +21,7 @@ from sitebackup.activities.running import run as run_activity
 from sitebackup.blobs import blobname
 from sitebackup.blobs.container import Properties
 from sitebackup.engine.engine import Engine
-from sitebackup.errors import FatalError
+from sitebackup.errors import FatalError, SourceUnavailableError
 from sitebackup.messages import Copied, CopyRequest, Listed, ListRequest, Message, Plan
 from sitebackup.ranges import Portion
 from sitebackup.records.packing import MAX_FILES
@@ -29,6 +29,7 @@ from sitebackup.tally import Tally
 from sitebackup.tree.identity import marker
 from sitebackup.tree.walking import Entry, Item, Odd, Unreached
 from tests.storage.conftest import an_engine, goes_on
+from tests.support.fuse import mounted
 from tests.support.memory import MemoryContainer
 
 
@@ -322,6 +323,24 @@ async def test_a_root_that_is_no_directory_is_said_with_its_path(
     answer = await run_activity(get_file_list, request, lambda: engine, goes_on)
     said = {"missing": "does not exist", "file": "is not a directory"}[name]
     assert Listed.from_json(answer).errors == (f"'{tmp_path}/{name}' {said}.",)
+
+
+async def test_a_share_that_does_not_answer_is_neither_missing_nor_empty(
+    engine: Engine, backups: MemoryContainer, runs: MemoryContainer, tmp_path: Path
+) -> None:
+    make(tmp_path / "source", 2)
+    root = tmp_path / "share"
+    with mounted(tmp_path / "source", root) as share:
+        (listed,) = await list_all(engine, root)
+        share.end()
+        written = dict(runs.blobs)
+        with pytest.raises(SourceUnavailableError, match="not connected"):
+            await get_file_list(str(root), engine)
+        answers = [await list_tree(engine, root), *[await copy(engine, listed.plans[0], n) for n in range(2)]]
+        assert all("not connected" in trouble for answer in answers for trouble in answer.troubles)
+        assert [len(answer.troubles) for answer in answers] == [1, 1, 1]
+    assert not backups.blobs
+    assert runs.blobs == written
 
 
 async def test_an_engine_that_cannot_connect_is_an_answer_to_an_orchestration() -> None:

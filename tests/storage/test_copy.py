@@ -145,6 +145,26 @@ async def test_a_file_that_changes_once_while_it_is_read_is_read_again(
     assert await container.get(name_of(path)) == path.read_bytes()
 
 
+async def test_a_write_whose_time_is_set_back_is_not_saved_torn(
+    new_engine: NewEngine, tmp_path: Path
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"1" * 4 * BLOCK)
+    before = path.stat()
+    changes = iter([b"2" * 4 * BLOCK])
+
+    def change_once() -> None:
+        for data in changes:
+            while path.stat().st_ctime_ns == before.st_ctime_ns:  # the clock of a file system has its ticks
+                path.write_bytes(data)
+                os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    container = TouchedWhileRead(change_once)
+    copied = await copy(new_engine(container, BLOCK), path, 4 * BLOCK)
+    assert copied.attributes.mtime_ns == path.stat().st_mtime_ns == before.st_mtime_ns
+    assert set(await container.get(name_of(path))) == set(b"2")
+
+
 async def test_a_file_that_never_stops_changing_fails_and_leaves_no_blob(
     new_engine: NewEngine, tmp_path: Path
 ) -> None:

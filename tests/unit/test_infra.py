@@ -94,8 +94,18 @@ def test_every_parameter_says_what_it_is(file: BicepFile) -> None:
     assert undescribed == []
 
 
-def test_every_parameter_of_a_deployment_has_a_default() -> None:
-    assert [name for name, it in MAIN.section("parameters").items() if it["default"] is None] == []
+def test_every_parameter_of_a_deployment_but_the_region_has_a_default() -> None:
+    assert [name for name, it in MAIN.section("parameters").items() if it["default"] is None] == ["location"]
+
+
+def test_azd_never_deploys_without_having_asked_for_the_region() -> None:
+    """It asks for what has no default, and for a region where the metadata says so."""
+    region = MAIN.section("parameters")["location"]
+    assert region["default"] is None
+    found = {it["type"]: it["argument"] for it in region["decorators"]}
+    assert found["metadata"] == {"azd": {"type": "location"}}
+    filled = json.loads((INFRA / "main.parameters.json").read_text())["parameters"]
+    assert filled["location"] == {"value": "${AZURE_LOCATION}"}
 
 
 def test_every_module_is_a_file_here_and_gets_the_parameters_that_it_declares() -> None:
@@ -388,8 +398,8 @@ def test_every_parameter_of_a_deployment_is_documented_with_its_default() -> Non
     assert documented.keys() == parameters.keys()
     for name, parameter in parameters.items():
         match parameter["default"]:
-            case dict():
-                default = "that of the deployment"
+            case None:
+                default = "required"
             case "":
                 default = "nobody" if documented[name] == "nobody" else "none"
             case [str(default)] | str(default):

@@ -35,6 +35,8 @@ OF_THE_HOST = {
     "AzureWebJobsStorage__tableServiceUri",
     "APPLICATIONINSIGHTS_CONNECTION_STRING",
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+    "OTEL_TRACES_SAMPLER",
+    "OTEL_TRACES_SAMPLER_ARG",
 }
 # Read by the code and no setting of this deployment.
 ELSEWHERE = {
@@ -351,6 +353,15 @@ def test_logs_and_traces_leave_the_host_as_open_telemetry() -> None:
         "distributedTracingEnabled": True,
         "version": "V2",
     }
+
+
+def test_no_event_that_alerts_and_workbook_read_is_sampled_away() -> None:
+    """The exporter drops the log lines of a trace that it does not keep, and keeps five a second by default.
+
+    https://learn.microsoft.com/azure/azure-monitor/app/opentelemetry-sampling
+    """
+    sampler = {name: value for name, value in app_settings().items() if name.startswith("OTEL_")}
+    assert sampler == {"OTEL_TRACES_SAMPLER": "microsoft.fixed_percentage", "OTEL_TRACES_SAMPLER_ARG": "1.0"}
 
 
 def test_the_work_of_a_killed_host_does_not_wait_for_five_minutes() -> None:

@@ -63,8 +63,8 @@ param runRecordDays int = 365
 @description('Address that alerts are mailed to. Empty: alerts fire and are seen in the portal only.')
 param alertEmail string = ''
 
-@description('Alert when a root has had no successful backup for so many hours. The default is for a daily backup.')
-@minValue(1)
+@description('Alert when a root has had no successful backup for so many hours. The default is for a daily backup. 0: no alert about missing backups, for backups that are rarer.')
+@minValue(0)
 @maxValue(42) // a rule sees two days: see modules/alerts.bicep
 param hoursWithoutSuccess int = 26
 
@@ -200,6 +200,7 @@ module alerts 'modules/alerts.bicep' = {
     applicationInsightsId: monitoring.outputs.id
     email: alertEmail
     hoursWithoutSuccess: hoursWithoutSuccess
+    since: backupStorage.outputs.created
   }
 }
 

@@ -371,7 +371,7 @@ def test_the_work_of_a_killed_host_does_not_wait_for_five_minutes() -> None:
     assert storage["workItemQueueVisibilityTimeout"] == "00:02:00"
 
 
-def test_the_workflow_runs_what_ci_does_and_what_needs_an_open_network_from_pinned_actions() -> None:
+def test_the_workflow_runs_what_ci_does_and_what_needs_an_open_network() -> None:
     text = (PROJECT / ".github/workflows/ci.yml").read_text()
     goals = set(re.findall(r"^([a-z0-9-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
     ran = set(re.findall(r"(?<![\w-])make ([a-z0-9-]+)", text))
@@ -380,9 +380,6 @@ def test_the_workflow_runs_what_ci_does_and_what_needs_an_open_network_from_pinn
     assert in_ci | {"package", "test-e2e"} <= ran <= goals
     for command in ("az bicep build --file infra/main.bicep", "azure-functions-core-tools@4", "pip-audit=="):
         assert command in text
-    actions = re.findall(r"uses: (\S+)", text)
-    assert actions
-    assert [action for action in actions if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action)] == []
 
 
 # ---- the documents

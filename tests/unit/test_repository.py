@@ -1,7 +1,11 @@
 """The files of the repository that no program of the project reads: they name what exists."""
 
 import json
+import os
 import re
+import shutil
+import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,7 @@ import yaml
 from localstack.settings import PROJECT
 
 GOALS = set(re.findall(r"^([a-z0-9-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+VERSION = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
 
 # https://github.com/Azure/azure-functions-host, ScriptHostState
 STATES = ("Default", "Starting", "Initialized", "Running", "Error", "Stopping", "Stopped", "Offline")
@@ -60,3 +65,119 @@ def test_nobody_calls_a_host_that_is_starting_or_has_failed(path: str) -> None:
     found = [state for state in STATES if re.search(pattern, json.dumps({"id": "x", "state": state}))]
     assert found == ["Running"]
     assert re.search(pattern, '{"state":"Running"}')
+
+
+# ---- workflows and templates
+
+WORKFLOWS = sorted((PROJECT / ".github/workflows").glob("*.yml"))
+YAML_FILES = sorted(path for path in (PROJECT / ".github").rglob("*.yml"))
+
+
+@pytest.mark.parametrize("path", YAML_FILES, ids=lambda path: path.name)
+def test_every_yaml_file_can_be_read(path: Path) -> None:
+    assert isinstance(read(path), dict)
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_no_workflow_runs_an_action_that_is_not_pinned_or_a_command_that_does_not_exist(path: Path) -> None:
+    workflow = read(path)
+    assert workflow["permissions"] == {"contents": "read"}, "a job that needs more says so itself"
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    actions = [step["uses"] for step in steps if "uses" in step]
+    assert [action for action in actions if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action)] == []
+    commands = "\n".join(step["run"] for step in steps if "run" in step)
+    assert goals_in(commands) <= GOALS
+    assert [name for name in re.findall(r"(?<!\S)\.ci/\w+", commands) if not (PROJECT / name).exists()] == []
+
+
+def test_a_release_never_lacks_a_package_or_the_tests() -> None:
+    [job] = read(".github/workflows/release.yml")["jobs"].values()
+    commands = [step["run"] for step in job["steps"] if "run" in step]
+    order = [".ci/run", "make package", "make package PREBUILT=1"]
+    assert [command for command in commands if command in order] == order
+    archives = set(
+        re.findall(r'"(site-backup[\w-]*\.zip)"', (PROJECT / "deployment/__main__.py").read_text())
+    )
+    assert archives == {"site-backup.zip", "site-backup-prebuilt.zip"}
+    assert commands[-1].startswith("gh release create")
+    assert archives <= {Path(word).name for word in commands[-1].split()}
+
+
+@pytest.mark.parametrize(("tag", "passes"), [(f"v{VERSION}", True), ("v9.9.9", False)])
+def test_a_tag_is_no_release_unless_project_and_changelog_know_the_version(
+    tmp_path: Path, tag: str, passes: bool
+) -> None:
+    """Runs the check of the workflow as it stands."""
+    [job] = read(".github/workflows/release.yml")["jobs"].values()
+    [check] = [
+        step["run"] for step in job["steps"] if step.get("name", "").startswith("The tag is the version")
+    ]
+    for name in ("pyproject.toml", "CHANGELOG.md"):
+        shutil.copy(PROJECT / name, tmp_path)
+    ended = subprocess.run(  # noqa: S603 - a script of this project
+        ["bash", "-e", "-c", check],  # noqa: S607 - from the PATH, as the workflow finds it
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "GITHUB_REF_NAME": tag},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (ended.returncode == 0) is passes, ended.stderr
+    if passes:
+        notes = (tmp_path / "dist/notes.md").read_text()
+        assert "### Added" in notes
+        assert "## [" not in notes
+
+
+def test_the_changelog_begins_with_what_is_not_released_and_knows_the_version() -> None:
+    heads = re.findall(r"^## (.*)$", (PROJECT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert heads[0] == "[Unreleased]"
+    assert [
+        head for head in heads[1:] if not re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", head)
+    ] == []
+    assert heads[1].startswith(f"[{VERSION}]")
+    assert read("azure.yaml")["metadata"]["template"] == f"site-backup@{VERSION}"
+
+
+def test_dependabot_looks_after_everything_that_is_pinned() -> None:
+    updates = read(".github/dependabot.yml")["updates"]
+    assert {update["package-ecosystem"]: update["directory"] for update in updates} == {
+        "pip": "/",
+        "npm": "/",
+        "github-actions": "/",
+    }
+
+
+def test_the_dev_container_has_what_set_up_asks_for() -> None:
+    container = json.loads((PROJECT / ".devcontainer/devcontainer.json").read_text())
+    python = (PROJECT / ".python-version").read_text().strip()
+    assert f"/python:{python}-" in container["image"]
+    assert container["features"]["ghcr.io/devcontainers/features/node:1"] == {"version": "24"}
+    assert {"azure-cli", "azd"} <= {re.sub(r".*/|:.*", "", feature) for feature in container["features"]}
+    assert "azure-functions-core-tools@4" in container["postCreateCommand"]
+    assert goals_in(container["postCreateCommand"]) == {"setup"}
+
+
+# ---- contributing
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "CONTRIBUTING.md", "SECURITY.md", ".github/pull_request_template.md"]
+)
+def test_a_contributor_is_never_sent_to_a_file_or_a_command_that_does_not_exist(name: str) -> None:
+    text = (PROJECT / name).read_text()
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
+    paths = re.findall(r"`((?:[\w.-]+/)+[\w.-]*|[\w-]+\.(?:md|toml|yaml))`", text)
+    tests = re.findall(r"-m pytest (\S+)", text)
+    assert [path for path in [*links, *paths, *tests] if not (PROJECT / path).exists()] == []
+    code = re.findall(r"`+([^`]+)`+", text)
+    assert goals_in("\n".join(code)) <= GOALS
+
+
+def test_every_folder_of_tests_is_explained() -> None:
+    rows = re.findall(r"^\| `(tests/\w+)` \|", (PROJECT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    folders = {f"tests/{path.parent.name}" for path in (PROJECT / "tests").glob("*/conftest.py")} | {
+        "tests/unit"
+    }
+    assert set(rows) == folders

@@ -88,7 +88,7 @@ package: setup $(if $(PREBUILT),$(WHEELS)) ## the zip for Azure, in dist/; PREBU
 
 wheels: $(WHEELS) ## what requirements.txt names, for packages and their tests
 
-dependencies: setup $(WHEELS) ## install the app's packages for Azure into .python_packages; azd does it before it deploys
+dependencies: $(WHEELS) ## the app's packages for Azure, in .python_packages; azd calls this before it deploys
 	@$(BIN)/python -m deployment dependencies
 
 setup: $(VENV) $(NODE) ## what the others do first

@@ -4,6 +4,8 @@ import json
 import re
 from typing import Any, cast
 
+import pytest
+
 from localstack.settings import PROJECT
 from sitebackup import names
 from sitebackup.messages import Answer, Compared, Copied, Findings, Listed, Plan, Written
@@ -14,6 +16,7 @@ from tests.support.hub import Activity, Hub, Instance
 
 PAGE = (PROJECT / "docs/http-api.md").read_text()
 FILE = Tally(files=1, bytes=10)
+ANYWHERE = Settings(allowed_roots=("/",), concurrency=1, list_budget=1)
 
 
 def section(title: str) -> str:
@@ -39,7 +42,7 @@ def defaults(title: str) -> dict[str, Any]:
 
 def refused(body: dict[str, Any], name: str = names.BACKUP_SITE_CONTENT) -> str | None:
     try:
-        check(name, json.dumps(body).encode(), Settings(("/",), 1, 1))
+        check(name, json.dumps(body).encode(), ANYWHERE)
     except RequestError as error:
         return error.code
     return None
@@ -69,6 +72,24 @@ def test_every_error_code_is_on_the_page_with_its_status() -> None:
     raised = set(re.findall(r'RequestError\(\s*(\d{3}), "(\w+)"', source))
     assert {(status, code.strip("`")) for status, code, _ in table("Errors")} == raised
     assert f"{MAX_BODY:,} bytes" in PAGE
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [("Start a backup", names.BACKUP_SITE_CONTENT), ("Start a verification", names.VERIFY_BACKUP)],
+)
+def test_every_body_on_the_page_starts_what_it_is_for(title: str, name: str) -> None:
+    bodies = re.findall(r"^```json\n(.*?)^```", section(title), re.DOTALL | re.MULTILINE)
+    assert bodies
+    for body in bodies:
+        assert check(name, body.encode(), ANYWHERE) == json.loads(body)
+
+
+def test_the_error_on_the_page_is_one_that_the_app_answers() -> None:
+    [answer] = re.findall(r"^```json\n(.*?)^```", section("Errors"), re.DOTALL | re.MULTILINE)
+    with pytest.raises(RequestError) as refusal:
+        check(names.BACKUP_SITE_CONTENT, b'"relative"', ANYWHERE)
+    assert json.loads(answer) == json.loads(refusal.value.to_json())
 
 
 def test_the_orchestrations_that_can_be_started_are_those_of_the_page() -> None:

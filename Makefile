@@ -32,11 +32,11 @@ MAKEFLAGS += --no-print-directory
 # Programs that call make themselves (pip can) start without the options of this one.
 unexport MAKEFLAGS
 
-.PHONY: help backup restore start list test test-e2e lint format bench package wheels setup clean
+.PHONY: help backup restore start list test test-e2e lint format bench package wheels dependencies setup clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1@/p' $(MAKEFILE_LIST) | while IFS=@ read -r goal text; \
-	do printf '  make %-9s %s\n' "$$goal" "$$text"; done
+	do printf '  make %-12s %s\n' "$$goal" "$$text"; done
 	@echo
 	@echo '  Variables: PORT=7071, AZURITE_BLOB_PORT=10000, AZURITE_QUEUE_PORT=10001, AZURITE_TABLE_PORT=10002,'
 	@echo '  AZURITE_DATA=.azurite (:memory: keeps nothing), PYTHON=the interpreter to set up with.'
@@ -88,6 +88,9 @@ package: setup $(if $(PREBUILT),$(WHEELS)) ## the zip for Azure, in dist/; PREBU
 
 wheels: $(WHEELS) ## what requirements.txt names, for packages and their tests
 
+dependencies: $(WHEELS) ## the app's packages for Azure, in .python_packages; azd calls this before it deploys
+	@$(BIN)/python -m deployment dependencies
+
 setup: $(VENV) $(NODE) ## what the others do first
 	$(RUN):
 
@@ -123,5 +126,5 @@ $(INFRA_CHECKED): $(CHECKOV) $(wildcard infra/*.bicep infra/*/*.bicep) infra/che
 	@.venv/checkov/bin/checkov --directory infra --config-file infra/checkov.yaml && touch $@
 
 clean: ## remove what set-up and the tools made; backups stay
-	@rm -rf .venv node_modules .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+	@rm -rf .venv node_modules .pytest_cache .ruff_cache .import_linter_cache .hypothesis .python_packages dist
 	@find . -name __pycache__ -prune -exec rm -rf {} +

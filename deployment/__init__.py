@@ -7,6 +7,8 @@ it too. A package is that, as a zip. A prebuilt one also holds what requirements
     requirements.txt --(wheels)--> dist/wheels --(unpack)--> .python_packages -+
     project ---------(.funcignore)------------------------------> app's files -+--(zip)--> dist/
 
+azd makes its package of the project's folder by itself: `dependencies` fills `.python_packages` there before.
+
 `advisories` asks whether what requirements.txt names has known vulnerabilities.
 
 For development only: `.funcignore` keeps this package out of what it builds.

@@ -1,4 +1,4 @@
-"""Command line: `python -m deployment {package [--prebuilt],wheels,advisories}`, run by `make`."""
+"""Command line: `python -m deployment COMMAND`, run by `make`."""
 
 import argparse
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.filesize import decimal
 
 from deployment.advisories import audit
-from deployment.package import build
+from deployment.package import build, install_dependencies
 from deployment.wheels import download
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -23,10 +23,14 @@ def main() -> int:
     package = commands.add_parser("package", help="build the zip in dist/")
     package.add_argument("--prebuilt", action="store_true", help="with its dependencies, for Linux x86-64")
     commands.add_parser("wheels", help="download what requirements.txt names to dist/wheels")
+    commands.add_parser("dependencies", help="install them for Azure into .python_packages, for azd")
     commands.add_parser("advisories", help="look what requirements.txt names up for known vulnerabilities")
     arguments = parser.parse_args()
     if arguments.command == "wheels":
         return download(REQUIREMENTS, WHEELS)
+    if arguments.command == "dependencies":
+        install_dependencies(PROJECT, WHEELS)
+        return 0
     if arguments.command == "advisories":
         return audit(REQUIREMENTS)
     _package(prebuilt=arguments.prebuilt)

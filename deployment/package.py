@@ -1,6 +1,7 @@
 """The zip itself. The same files give the same bytes, whenever and wherever it is built."""
 
 import os
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -10,13 +11,13 @@ from pathspec import GitIgnoreSpec
 
 from deployment.wheels import unpack
 
-SITE_PACKAGES = ".python_packages/lib/site-packages"
+_PACKAGES = ".python_packages"
+SITE_PACKAGES = f"{_PACKAGES}/lib/site-packages"
 """Where the Functions host looks for an app's own packages."""
 
 # What is installed in the project's own .python_packages is not known to fit Azure.
-_NOT_FROM_HERE = "/.python_packages"
-# Commands of the dependencies; nobody runs them in Azure.
-_COMMANDS = GitIgnoreSpec.from_lines(["/bin"])
+_NOT_FROM_HERE = f"/{_PACKAGES}"
+_ALL = GitIgnoreSpec.from_lines([])
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 _FILE_MODE = 0o100644 << 16
 
@@ -31,10 +32,19 @@ def build(project: Path, archive: Path, wheels: Path | None = None) -> list[str]
         sources = {name: project / name for name in app_files(project)}
         if wheels is not None:
             installed = Path(scratch)
-            unpack(project / "requirements.txt", wheels, installed)
-            sources |= {f"{SITE_PACKAGES}/{name}": installed / name for name in _files(installed, _COMMANDS)}
+            _install(project, wheels, installed)
+            sources |= {f"{SITE_PACKAGES}/{name}": installed / name for name in _files(installed, _ALL)}
         _write(archive, sources)
     return sorted(sources)
+
+
+def install_dependencies(project: Path, wheels: Path) -> None:
+    """Fill the project's `.python_packages` with what a prebuilt package has there, and nothing else.
+
+    For tools that make a package of the project's folder by themselves, as azd does.
+    """
+    shutil.rmtree(project / _PACKAGES, ignore_errors=True)
+    _install(project, wheels, project / SITE_PACKAGES)
 
 
 def app_files(project: Path) -> Iterator[str]:
@@ -44,6 +54,11 @@ def app_files(project: Path) -> Iterator[str]:
     """
     patterns = (project / ".funcignore").read_text().splitlines()
     return _files(project, GitIgnoreSpec.from_lines([*patterns, _NOT_FROM_HERE]))
+
+
+def _install(project: Path, wheels: Path, target: Path) -> None:
+    unpack(project / "requirements.txt", wheels, target)
+    shutil.rmtree(target / "bin", ignore_errors=True)  # commands; nobody runs them in Azure
 
 
 def _files(root: Path, ignored: GitIgnoreSpec) -> Iterator[str]:

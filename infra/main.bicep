@@ -14,8 +14,12 @@ targetScope = 'subscription'
 @maxLength(40)
 param environmentName string = 'site-backup'
 
+// azd asks for it. A default would keep azd from asking, and it would deploy with none. There is no list of allowed
+// regions: it would be out of date with every region that gets Flex Consumption.
 @description('Region of all resources. It must offer Flex Consumption: az functionapp list-flexconsumption-locations.')
-param location string = deployment().location
+@minLength(1)
+@metadata({ azd: { type: 'location' } })
+param location string
 
 @description('Object ID of a user who may read the backups; azd sets it to whoever deploys. Empty: nobody but the app.')
 param operatorPrincipalId string = ''
@@ -59,8 +63,8 @@ param runRecordDays int = 365
 @description('Address that alerts are mailed to. Empty: alerts fire and are seen in the portal only.')
 param alertEmail string = ''
 
-@description('Alert when a root has had no successful backup for so many hours. The default is for a daily backup.')
-@minValue(1)
+@description('Alert when a root has had no successful backup for so many hours. The default is for a daily backup. 0: no alert about missing backups, for backups that are rarer.')
+@minValue(0)
 @maxValue(42) // a rule sees two days: see modules/alerts.bicep
 param hoursWithoutSuccess int = 26
 
@@ -196,6 +200,7 @@ module alerts 'modules/alerts.bicep' = {
     applicationInsightsId: monitoring.outputs.id
     email: alertEmail
     hoursWithoutSuccess: hoursWithoutSuccess
+    since: backupStorage.outputs.created
   }
 }
 

@@ -16,10 +16,12 @@ param applicationInsightsId string
 @description('Address to mail to. Empty: nobody is told.')
 param email string
 
-@description('Hours without a successful backup of a root after which to tell.')
+@description('Hours without a successful backup of a root after which to tell. 0: never.')
 param hoursWithoutSuccess int
 
-var runs = loadTextContent('../queries/runs.kql')
+@description('When there could be a backup for the first time: an ISO 8601 time.')
+param since string
+
 var verifications = loadTextContent('../queries/verifications.kql')
 var actionGroups = empty(email) ? [] : [mail.id]
 var once = { numberOfEvaluationPeriods: 1, minFailingPeriodsToAlert: 1 }
@@ -99,7 +101,7 @@ resource missing 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
     displayName: 'A root has had no successful backup for ${hoursWithoutSuccess} hours'
     description: 'Its backups are not started, do not end, or fail. Other roots do not count.'
     severity: 1
-    enabled: true
+    enabled: hoursWithoutSuccess > 0
     scopes: [applicationInsightsId]
     evaluationFrequency: 'PT1H'
     windowSize: 'P2D'
@@ -121,6 +123,7 @@ resource missing 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
   }
 }
 
+// A deployment of less than two days ago had no time for it.
 resource none 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
   name: 'alert-backup-none-${token}'
   location: location
@@ -130,7 +133,7 @@ resource none 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
     displayName: 'No backup of any root has succeeded for two days'
     description: 'Backups are not started, do not end, or fail.'
     severity: 1
-    enabled: true
+    enabled: hoursWithoutSuccess > 0
     scopes: [applicationInsightsId]
     evaluationFrequency: 'PT1H'
     windowSize: 'P2D'
@@ -138,10 +141,10 @@ resource none 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
     criteria: {
       allOf: [
         {
-          query: '${runs}\n| where status == "Completed"'
+          query: replace(loadTextContent('../queries/none.kql'), 'datetime(2000-01-01)', 'datetime(${since})')
           timeAggregation: 'Count'
-          operator: 'LessThan'
-          threshold: 1
+          operator: 'GreaterThan'
+          threshold: 0
           failingPeriods: once
         }
       ]

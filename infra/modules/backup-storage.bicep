@@ -147,6 +147,7 @@ resource operatorAccess 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
 
 output id string = account.id
 output name string = account.name
+output created string = account.properties.creationTime
 output blobUri string = account.properties.primaryEndpoints.blob
 output backupsContainer string = containers[0].name
 output runsContainer string = containers[1].name

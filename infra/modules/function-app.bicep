@@ -110,6 +110,10 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
     AzureWebJobsStorage__tableServiceUri: hostEndpoints.table
     APPLICATIONINSIGHTS_CONNECTION_STRING: applicationInsightsConnectionString
     APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
+    // The exporter's default keeps five traces a second and drops the log lines of the others: alerts and workbook
+    // would miss events of runs.
+    OTEL_TRACES_SAMPLER: 'microsoft.fixed_percentage'
+    OTEL_TRACES_SAMPLER_ARG: '1.0' // a ratio: all of them
     BackupStorage__blobServiceUri: backupBlobUri
     BackupStorage__clientId: identityClientId
     BACKUP_ALLOWED_ROOTS: allowedRoots

@@ -19,7 +19,7 @@ import pytest
 from azure.storage.blob import ContainerClient
 
 from deployment.__main__ import WHEELS
-from deployment.package import SITE_PACKAGES, build
+from deployment.package import SITE_PACKAGES, build, install_dependencies
 from localstack.azurite import Azurite
 from localstack.child import Child
 from localstack.settings import PROJECT, STORAGE_SETTING
@@ -153,6 +153,19 @@ def test_the_package_holds_the_app_and_nothing_else(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "package.zip") as package:
         assert package.namelist() == names
         assert {it.external_attr >> 16 for it in package.infolist()} == {0o100644}
+
+
+def test_azd_never_packages_other_dependencies_than_a_prebuilt_package_has(tmp_path: Path) -> None:
+    """azd runs `make dependencies`, then packages what `.funcignore` leaves of the folder."""
+    (tmp_path / "requirements.txt").write_text((PROJECT / "requirements.txt").read_text())
+    left = tmp_path / SITE_PACKAGES / "left_by_an_older_version.py"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    install_dependencies(tmp_path, WHEELS)
+    packages = tmp_path / ".python_packages"
+    installed = {path.relative_to(tmp_path).as_posix() for path in packages.rglob("*") if path.is_file()}
+    prebuilt = build(PROJECT, tmp_path / "prebuilt.zip", WHEELS)
+    assert installed == {name for name in prebuilt if name.startswith(SITE_PACKAGES)}
 
 
 def test_the_same_files_make_the_same_package(tmp_path: Path) -> None:

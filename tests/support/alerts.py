@@ -18,6 +18,9 @@ DURATIONS = {
     "P2D": timedelta(days=2),
 }
 
+SINCE = "2026-11-01T08:30:00.1234567Z"
+"""When the account of the backups was made, as Azure writes it: long before the events of the tests."""
+
 type Values = Mapping[str, Any]
 """Parameters and variables of a Bicep file by name, and the present item of a loop as `item.property`."""
 
@@ -63,7 +66,8 @@ class Rule:
 def _rules() -> dict[str, Rule]:
     """The rules by symbol; of a loop, by symbol and its items' `name`. Parameters have their defaults."""
     files = parse_all()
-    parameters = {name: it["default"] for name, it in files["main.bicep"].section("parameters").items()}
+    defaults = {name: it["default"] for name, it in files["main.bicep"].section("parameters").items()}
+    parameters = {**defaults, "since": SINCE}
     tree = files["modules/alerts.bicep"].tree
     variables = {name: it["value"] for name, it in tree["variables"].items()}
     rules: dict[str, Rule] = {}

@@ -1,10 +1,11 @@
 """The alert rules of infra/: for whom they fire, over events as the app logs them."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, timedelta
 
 import pytest
 
-from tests.support.alerts import RULES
+from tests.support.alerts import RULES, SINCE
 from tests.support.bicep import parse_all
 from tests.support.events import NOW, ROOT, Logged, backup, log_of, phase, verification
 
@@ -17,9 +18,22 @@ def fired(rule: str, *events: Logged) -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_every_rule_is_on_and_tells_whoever_is_to_be_told(rule: str) -> None:
-    assert RULES[rule].properties["enabled"] is True
+def test_every_rule_tells_whoever_is_to_be_told(rule: str) -> None:
     assert RULES[rule].properties["actions"] == {"actionGroups": "actionGroups"}
+
+
+def test_no_rule_is_off_but_those_about_missing_backups_where_the_operator_asks_for_no_such_alert() -> None:
+    on_if_hours_are_given = {
+        "operator": {"type": "greater_than", "operands": {"operand_1": "hoursWithoutSuccess", "operand_2": 0}}
+    }
+    assert {rule: RULES[rule].properties["enabled"] for rule in RULES} == {
+        "failed backup": True,
+        "failed verification": True,
+        "missing": on_if_hours_are_given,
+        "none": on_if_hours_are_given,
+    }
+    hours = parse_all()["main.bicep"].section("parameters")["hoursWithoutSuccess"]
+    assert {"type": "min_value", "argument": 0} in hours["decorators"]
 
 
 def test_nothing_is_told_while_all_is_well() -> None:
@@ -109,3 +123,13 @@ def test_no_success_of_any_root_is_told_until_there_is_one(events: list[Logged])
     assert fired("none", *events) == [()]
     assert fired("none", *events, backup(1)) == []
     assert RULES["none"].properties["autoMitigate"] is True
+
+
+@pytest.mark.parametrize(("hours", "told"), [(1, []), (47, []), (49, [()])])
+def test_a_new_deployment_is_not_told_that_it_has_no_backup_before_it_had_time_for_one(
+    hours: int, told: list[tuple[str, ...]]
+) -> None:
+    rule = RULES["none"]
+    assert f"datetime({SINCE})" in rule.query
+    since = f"{NOW.astimezone(UTC) - timedelta(hours=hours):%FT%T}.1234567Z"
+    assert replace(rule, query=rule.query.replace(SINCE, since)).fires_for(log_of(), NOW) == told

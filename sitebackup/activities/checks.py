@@ -7,7 +7,7 @@ from sitebackup.errors import FatalError
 from sitebackup.messages import Input
 from sitebackup.request import BackupRequest, RequestError, check_root
 from sitebackup.tree.identity import marker
-from sitebackup.tree.place import Place, is_directory
+from sitebackup.tree.place import Place, has_entries, is_directory
 from sitebackup.tree.selecting import Selection
 
 
@@ -52,11 +52,7 @@ def check_place(place: Place, engine: Engine) -> None:
 
 def check_not_gone(place: Place) -> None:
     """Raise `FatalError` if nothing is left of a tree: files that vanished from it were unmounted."""
-    there = False
-    if is_directory(place.real):
-        with os.scandir(place.real) as entries:
-            there = any(entries)
-    if not there:
+    if not is_directory(place.real) or not has_entries(place.real):
         raise FatalError(
             f"'{place.root}' is empty or not there any more, or not mounted on every machine that copies."
         )

@@ -1,7 +1,7 @@
 """E2_GetFileList: a tree -> a plan of what to copy."""
 
 import logging
-import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import batched, islice
 from typing import Any
@@ -16,7 +16,7 @@ from sitebackup.records.packing import LARGE_TREE, MAX_FILES, grain, pack
 from sitebackup.records.plans import PlanWriter
 from sitebackup.records.run_blobs import LISTING
 from sitebackup.tally import Tally
-from sitebackup.tree.place import Place
+from sitebackup.tree.place import Place, device_of
 from sitebackup.tree.walking import Entry, Item, Left, Odd, Unreached, walk
 
 _log = logging.getLogger(__name__)
@@ -38,22 +38,25 @@ async def get_file_list(request: Any, engine: Engine) -> list[str] | dict[str, A
     """
     if isinstance(request, str | None):
         parsed = parse_input(request)
-        return await engine.disk(parsed.root)(lambda: _list_paths(parsed.root, engine))
+        return await _list_paths(parsed.root, engine)
     return (await _list_into_plan(ListRequest.from_json(request), engine)).to_json()
 
 
-def _list_paths(root: str, engine: Engine) -> list[str]:
-    place = find_place(root, engine)
+async def _list_paths(root: str, engine: Engine) -> list[str]:
+    disk = engine.disk(root)
+    place = await disk(lambda: find_place(root, engine))
     level = engine.settings.path_level
     _log.log(level, "Searching for files under '%s'...", printable(place.root))
     paths: list[str] = []
-    for entry in walk(place.real, [""]):
-        if isinstance(entry, Unreached):
-            raise SourceUnavailableError(entry.reason)
-        if isinstance(entry, Odd) and entry.outcome == "failed":
-            raise SourceError(f"{place.name(entry.path)}: {entry.reason}")
-        if isinstance(entry, Item) and entry.kind == "file":
-            paths.append(place.name(entry.path))
+    entries = walk(place.real, [""])
+    while step := await disk(lambda: list(islice(entries, _WALK_STEP))):
+        for entry in step:
+            if isinstance(entry, Unreached):
+                raise SourceUnavailableError(entry.reason)
+            if isinstance(entry, Odd) and entry.outcome == "failed":
+                raise SourceError(f"{place.name(entry.path)}: {entry.reason}")
+            if isinstance(entry, Item) and entry.kind == "file":
+                paths.append(place.name(entry.path))
     _log.log(level, "Found %d file(s) under %s.", len(paths), printable(place.root))
     return paths
 
@@ -62,7 +65,7 @@ async def _list_into_plan(asked: ListRequest, engine: Engine) -> Listed:
     parsed = parse_input(asked.request)
     disk = engine.disk(parsed.root)
     place, directories = await _begin(asked, parsed.root, engine)
-    device = await disk(lambda: os.stat(place.real).st_dev)
+    device = await disk(lambda: device_of(place.real))
     level = engine.settings.path_level
     _log.log(level, "Searching for files under '%s'...", printable(place.root))
     entries = walk(place.real, directories, engine.settings.list_budget, parsed.selection(device))
@@ -108,7 +111,7 @@ class _Listing:
     _unpacked: list[Item] = field(default_factory=list[Item])
     _left: list[str] = field(default_factory=list[str])
 
-    async def add(self, entries: list[Entry]) -> None:
+    async def add(self, entries: Sequence[Entry | None]) -> None:
         """Take the next entries of a walk."""
         items = [entry for entry in entries if isinstance(entry, Item)]
         self._unpacked += items

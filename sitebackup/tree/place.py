@@ -5,7 +5,7 @@ import stat
 from dataclasses import dataclass
 
 from sitebackup.errors import SourceUnavailableError, may_pass
-from sitebackup.tree.reasons import words
+from sitebackup.tree.reasons import reasons, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +40,15 @@ def is_directory(path: str) -> bool:
         if may_pass(error):
             raise SourceUnavailableError(words(error)) from None
         return False
+
+
+def device_of(path: str) -> int:
+    """Return the device that `path` is on (`st_dev`). Raises `SourceError` and `SourceUnavailableError`."""
+    with reasons():
+        return os.stat(path).st_dev
+
+
+def has_entries(path: str) -> bool:
+    """Tell whether there is anything in the directory `path`. Raises as `device_of`."""
+    with reasons(), os.scandir(path) as entries:
+        return any(entries)

@@ -66,8 +66,10 @@ type Entry = Item | Odd | Left | Unreached
 
 def walk(
     root: str, directories: Iterable[str], budget: float = math.inf, selection: Selection | None = None
-) -> Iterator[Entry]:
+) -> Iterator[Entry | None]:
     """Yield the entries of `directories` and below: paths relative to the real path `root`, "" is the root.
+
+    None comes where many entries in a row are not selected: each step of a walk is a short one.
 
     After `budget` entries the walk enters no further directory and yields each one that it knows as `Left`.
     It always enters one, so that rounds of walks come to an end, and it finishes what it entered. Raises
@@ -85,7 +87,7 @@ def walk(
             seen += 1
             if isinstance(found, Left):
                 pending.append(found.path)
-            elif found is not None:
+            elif found is not None or seen % _HELD == 0:
                 yield found
 
 

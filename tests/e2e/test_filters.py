@@ -1,7 +1,5 @@
 """Options of a backup over HTTP: what is taken of a tree, and what may fail."""
 
-import os
-import subprocess
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from localstack.client import Document
 from tests.e2e.support.apps import RunningApp
 from tests.e2e.support.manifests import read_manifest
 from tests.e2e.support.trees import Link, Tree, make_tree
+from tests.support.mounts import mount
 
 SITE: Tree = {
     "index.html": b"1",
@@ -102,18 +101,9 @@ def test_a_partial_backup_completes_if_that_is_allowed_and_counts_what_failed(
 def tree_with_mount(tmp_path: Path) -> Generator[Path]:
     """A tree with a file system of its own mounted in it, where tests may mount one."""
     root = make_tree(tmp_path / "site", {"outside": b"1", "mounted": {}})
-    if os.geteuid() != 0 or run("mount", "-t", "tmpfs", "-o", "size=64k", "none", str(root / "mounted")):
-        pytest.skip("mounting a file system is not permitted here")
-    try:
+    with mount(root / "mounted", "-t", "tmpfs", "-o", "size=64k", "none"):
         (root / "mounted" / "inside").write_bytes(b"2")
         yield root
-    finally:
-        assert run("umount", str(root / "mounted")) == 0
-
-
-def run(*command: str) -> int:
-    """Run a command of the system; returns its exit code."""
-    return subprocess.run(command, capture_output=True, timeout=10, check=False).returncode  # noqa: S603 - as the fixture says
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,6 @@
 """What is mounted where: tables of mounts, and one that this machine has."""
 
 import os
-import subprocess
-from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -10,6 +8,7 @@ import pytest
 from sitebackup.tree.mounts import holding, parse, read_mounts
 from sitebackup.tree.selecting import Selection
 from sitebackup.tree.walking import Item, Odd, walk
+from tests.support.mounts import mount
 
 ROOT = "20 1 254:0 / / rw,relatime - ext4 /dev/vda rw"
 PROC = "21 20 0:21 / /proc rw - proc proc rw"
@@ -102,29 +101,10 @@ def test_an_autofs_is_entered_and_so_is_a_share_over_a_pseudo_file_system(tmp_pa
     }
 
 
-@pytest.fixture
-def share_over_proc(tmp_path: Path) -> Generator[Path]:
-    """A directory with another file system mounted over a proc, where tests may mount one."""
-    point = tmp_path / "share"
-    point.mkdir()
-    mounted = 0
-    try:
-        for kind in ("proc", "tmpfs"):
-            if os.geteuid() != 0 or run("mount", "-t", kind, "none", str(point)):
-                pytest.skip("mounting a file system is not permitted here")
-            mounted += 1
-        yield point
-    finally:
-        for _ in range(mounted):
-            assert run("umount", str(point)) == 0
-
-
-def run(*command: str) -> int:
-    """Run a command of the system; returns its exit code."""
-    return subprocess.run(command, capture_output=True, timeout=10, check=False).returncode  # noqa: S603 - as the fixture says
-
-
-def test_a_file_system_mounted_over_a_pseudo_one_is_never_skipped(share_over_proc: Path) -> None:
-    (share_over_proc / "file").touch()
-    assert list(walk(str(share_over_proc.parent), [""])) == [Item("share/file")]
-    assert not Selection().forbids_root(str(share_over_proc))
+def test_a_file_system_mounted_over_a_pseudo_one_is_never_skipped(tmp_path: Path) -> None:
+    share = tmp_path / "share"
+    share.mkdir()
+    with mount(share, "-t", "proc", "none"), mount(share, "-t", "tmpfs", "none"):
+        (share / "file").touch()
+        assert list(walk(str(tmp_path), [""])) == [Item("share/file")]
+        assert not Selection().forbids_root(str(share))

@@ -38,7 +38,7 @@ def test_a_walk_finds_every_file_with_its_size(tree: Path) -> None:
 
 @pytest.mark.parametrize("budget", [1, 2, 7, 20, 1_000])
 def test_rounds_of_walks_within_a_budget_find_everything_once(tree: Path, budget: int) -> None:
-    found: list[Entry] = []
+    found: list[Entry | None] = []
     directories = [""]
     rounds = 0
     while directories:
@@ -164,6 +164,14 @@ def test_an_excluded_directory_is_not_even_opened(tmp_path: Path) -> None:
         assert list(walk(str(tmp_path), [""], selection=Selection(exclude=patterns(["excluded"])))) == []
     finally:
         (tmp_path / "excluded").chmod(0o700)
+
+
+def test_a_walk_that_selects_nothing_lets_its_caller_go_on_all_the_same(tmp_path: Path) -> None:
+    for number in range(5_000):
+        (tmp_path / str(number)).touch()
+    found = list(walk(str(tmp_path), [""], selection=Selection(exclude=patterns(["*"]))))
+    assert 4 <= len(found) <= 5
+    assert set(found) == {None}
 
 
 @pytest.mark.parametrize("pattern", ["!", "[z-a]", "\\"])

@@ -44,7 +44,24 @@ def test_azd_never_leaves_the_dependencies_to_a_build_in_azure() -> None:
 # ---- the pages
 
 TUTORIAL = "https://learn.microsoft.com/azure/azure-functions/durable/durable-functions-cloud-backup"
-PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+PAGES = [*sorted(PROJECT.glob("*.md")), *sorted((PROJECT / "docs").glob("*.md"))]
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_link_of_a_page_leads_nowhere(page: Path) -> None:
+    dead: list[str] = []
+    for link in re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text()):
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            dead.append(link)
+    assert dead == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -224,6 +224,19 @@ async def test_directories_that_do_not_answer_are_left_for_later_and_all_others_
     assert (await engine.plans.read_portion("run", portion.plan, portion.number))[1] == ["d"]
 
 
+async def test_nothing_is_read_of_another_tree_that_is_at_the_path_when_files_are_copied(
+    engine: Engine, backups: MemoryContainer, tmp_path: Path
+) -> None:
+    make(tmp_path / "source", 1)
+    root = tmp_path / "share"
+    with mounted(tmp_path / "source", root):
+        (answer,) = await list_all(engine, root)
+    make(root, 1)  # on the machine that copies, the share is not mounted
+    (error,) = (await copy(engine, answer.plans[0])).errors
+    assert "is not the tree that was listed" in error
+    assert not backups.blobs
+
+
 async def test_a_silent_share_does_not_stop_the_backup_of_another_root(
     engine: Engine, backups: MemoryContainer, tmp_path: Path
 ) -> None:

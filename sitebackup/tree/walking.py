@@ -12,6 +12,7 @@ import stat
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
 from sitebackup.errors import SourceUnavailableError, has_vanished, is_gone, may_pass, process_trouble
@@ -83,7 +84,7 @@ def walk(
             yield from map(Left, pending)
             return
         seen += 1
-        for found in _enter(root, pending.pop(), selection):
+        for found in chain.from_iterable(_enter(root, pending.pop(), selection)):
             seen += 1
             if isinstance(found, Left):
                 pending.append(found.path)
@@ -91,35 +92,33 @@ def walk(
                 yield found
 
 
-def _enter(root: str, directory: str, selection: Selection) -> Iterator[Entry | None]:
-    """Yield the entries of one directory, None for each that is not selected.
+def _enter(root: str, directory: str, selection: Selection) -> Iterator[list[Entry | None]]:
+    """Yield the entries of one directory, many at once; None for each that is not selected.
 
-    The first ones are held back: until then the directory can be given up as a whole, to be listed again.
+    Until the first ones are yielded, the directory can be given up as a whole, to be listed again.
     """
     held: list[Entry | None] = []
-    streams, empty = False, True
+    given, empty = False, True
     try:
         with _opened(root, directory) as descriptor, os.scandir(descriptor) as entries:
             for entry in entries:
+                if len(held) == _HELD:
+                    yield held
+                    given, held = True, []
                 found = _look(entry, root, _join(directory, entry.name), selection)
                 empty = empty and not isinstance(found, Left | Item)
                 held.append(found)
-                if streams or len(held) == _HELD:
-                    streams = True
-                    yield from held
-                    held.clear()
     except OSError as error:
-        if _can_be_listed_again(root, directory, error):
-            if streams:
-                raise SourceUnavailableError(words(error)) from None
-            yield Unreached(directory, words(error))
-            return
-        yield from held
-        yield _trouble(directory, error)
+        if not _can_be_listed_again(root, directory, error):
+            yield [*held, _trouble(directory, error)]
+        elif given:
+            raise SourceUnavailableError(words(error)) from None
+        else:
+            yield [Unreached(directory, words(error))]
         return
-    yield from held
     if empty and directory and selection.includes(f"{directory}/"):
-        yield Item(directory, "directory")
+        held.append(Item(directory, "directory"))
+    yield held
 
 
 def _can_be_listed_again(root: str, directory: str, error: OSError) -> bool:

@@ -21,6 +21,7 @@ from sitebackup.activities.running import run as run_activity
 from sitebackup.blobs import blobname
 from sitebackup.blobs.container import Properties
 from sitebackup.engine.engine import Engine
+from sitebackup.engine.threads import Disk
 from sitebackup.errors import FatalError, SourceUnavailableError
 from sitebackup.messages import Copied, CopyRequest, Listed, ListRequest, Message, Plan
 from sitebackup.ranges import Portion
@@ -221,6 +222,40 @@ async def test_directories_that_do_not_answer_are_left_for_later_and_all_others_
     assert (answer.tally.files, answer.advanced) == (2, True)
     (portion,) = answer.portions
     assert (await engine.plans.read_portion("run", portion.plan, portion.number))[1] == ["d"]
+
+
+async def test_nothing_is_read_of_another_tree_that_is_at_the_path_when_files_are_copied(
+    engine: Engine, backups: MemoryContainer, tmp_path: Path
+) -> None:
+    make(tmp_path / "source", 1)
+    root = tmp_path / "share"
+    with mounted(tmp_path / "source", root):
+        (answer,) = await list_all(engine, root)
+    make(root, 1)  # on the machine that copies, the share is not mounted
+    (error,) = (await copy(engine, answer.plans[0])).errors
+    assert "is not the tree that was listed" in error
+    assert not backups.blobs
+
+
+async def test_a_silent_share_does_not_stop_the_backup_of_another_root(
+    engine: Engine, backups: MemoryContainer, tmp_path: Path
+) -> None:
+    engine.disk = Disk(2, deadline=0.5)
+    make(tmp_path / "source", 2)
+    make(tmp_path / "site", 2)
+    with mounted(tmp_path / "source", tmp_path / "share") as share:
+        (known,) = await list_all(engine, tmp_path / "share")
+        share.trouble = lambda operation, path: 0
+        listings = [asyncio.create_task(list_tree(engine, tmp_path / "share")) for _ in range(4)]
+        copies = [asyncio.create_task(copy(engine, known.plans[0], batch)) for batch in range(2)]
+        await asyncio.sleep(0)
+        (answer,) = await list_all(engine, tmp_path / "site")
+        for batch in range(2):
+            assert (await copy(engine, answer.plans[0], batch)).tally.files == 1
+        for told in (*await asyncio.gather(*listings), *await asyncio.gather(*copies)):
+            assert told.troubles == ("The disk or share has not answered for 0.5 seconds",)
+            assert told.errors == ()
+    assert len(backups.blobs) == 2
 
 
 async def test_an_entry_that_the_listing_cannot_save_is_an_outcome_of_the_listing(

@@ -121,8 +121,10 @@ class Copier:
 
     async def _over_what_is_there(self, item: Item) -> End | _Again:
         there = await self._container.find(blobname.encode(self._place.name(item.path)))
-        size = await self._disk(lambda: reading.size_of(self._place.path(item.path)))
-        (end,) = await self._attempt([replace(item, size=size)], there)
+        if item.kind == "file":  # a directory has a size too, which says nothing about its blob
+            size = await self._disk(lambda: reading.size_of(self._place.path(item.path)))
+            item = replace(item, size=size)
+        (end,) = await self._attempt([item], there)
         return end
 
     async def _attempt(self, items: Sequence[Item], there: Blob | None = None) -> list[End | _Again]:

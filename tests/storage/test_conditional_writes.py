@@ -14,6 +14,7 @@ from sitebackup.blobs.container import Condition, Properties
 from sitebackup.engine.engine import Engine
 from sitebackup.errors import SourceError
 from sitebackup.settings import Settings
+from sitebackup.tree import reading
 from sitebackup.tree.place import Place
 from sitebackup.tree.walking import Item
 from tests.support.memory import MemoryContainer
@@ -221,3 +222,18 @@ async def test_what_nobody_expects_of_one_item_is_the_end_of_that_item_alone(tmp
         "an unexpected ZeroDivisionError",
         Copied,
     ]
+
+
+async def test_an_empty_directory_that_was_huge_once_is_saved_again(
+    engine: Engine, backups: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "d").mkdir()
+
+    def large(_: str) -> int:
+        return SINGLE_PUT + 1  # a directory keeps the size that it had when it was full (ext4)
+
+    monkeypatch.setattr(reading, "size_of", large)
+    for _ in range(2):
+        copier = Copier(engine, Place(str(tmp_path), os.path.realpath(tmp_path)))
+        (end,) = await copier.copy([Item("d", "directory")])
+        assert isinstance(end, Copied)

@@ -203,6 +203,9 @@ class Copier:
                 except BaseException:
                     self._memory.release(held)
                     raise
+                if not data:  # it was cut off: storage takes no empty block, and it is read again anyway
+                    self._memory.release(held)
+                    break
                 upload = group.create_task(self._stage(blob, block_id, data))
                 # A callback, because a task that is cancelled before it starts runs no `finally`.
                 upload.add_done_callback(lambda _, held=held: self._memory.release(held))

@@ -261,6 +261,24 @@ def test_a_run_that_gives_up_listing_hands_on_what_was_not_listed() -> None:
     assert [plan[0] for plan in asked[0]["plans"]] == ["p", "q"]
 
 
+def test_what_an_error_kept_from_being_listed_is_handed_on_too() -> None:
+    asked: list[dict[str, Any]] = []
+
+    def get_file_list(request: dict[str, Any]) -> dict[str, Any]:
+        portions = request.get("portions")
+        if portions == [["p", 1]]:
+            return Answer(errors=("It is another tree.",)).to_json()
+        return listing("q", 1) if portions else listing("p", 3, portions=2)
+
+    def write(request: dict[str, Any]) -> dict[str, Any]:
+        asked.append(request)
+        return written(failed=1)
+
+    _, run = backup({**flat(0), names.GET_FILE_LIST: get_file_list, names.WRITE_MANIFEST: write})
+    assert run.failure == "It is another tree."
+    assert asked[0]["portions"] == [["p", 1]]
+
+
 def test_an_error_in_the_middle_of_a_run_does_not_throw_it_away() -> None:
     asked: list[dict[str, Any]] = []
 

@@ -261,6 +261,15 @@ def test_a_run_that_gives_up_listing_hands_on_what_was_not_listed() -> None:
     assert [plan[0] for plan in asked[0]["plans"]] == ["p", "q"]
 
 
+def test_a_directory_that_never_answers_does_not_keep_the_others_from_being_saved() -> None:
+    def get_file_list(request: dict[str, Any]) -> dict[str, Any]:
+        return down() if request.get("portions") else listing("p", 40, portions=1)
+
+    _, run = backup({**flat(0), names.GET_FILE_LIST: get_file_list})
+    assert run.failure == "Gave up after waiting 705 seconds in all: storage is down"
+    assert run.statuses[-1]["files"]["done"] == 40
+
+
 def test_what_an_error_kept_from_being_listed_is_handed_on_too() -> None:
     asked: list[dict[str, Any]] = []
 

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ from sitebackup.activities.running import run as run_activity
 from sitebackup.blobs import blobname
 from sitebackup.blobs.container import Properties
 from sitebackup.engine.engine import Engine
-from sitebackup.errors import FatalError, SourceUnavailableError
+from sitebackup.errors import FatalError, SourceError, SourceUnavailableError
 from sitebackup.messages import Copied, CopyRequest, Listed, ListRequest, Message, Plan
 from sitebackup.ranges import Portion
 from sitebackup.records.packing import MAX_FILES
+from sitebackup.settings import Settings
 from sitebackup.tally import Tally
 from sitebackup.tree.identity import marker
 from sitebackup.tree.walking import Entry, Item, Odd, Unreached
@@ -251,6 +253,16 @@ async def test_a_bare_directory_gives_the_list_of_its_files(engine: Engine, tmp_
     files = make(tmp_path, 20)
     paths = await get_file_list(f" {tmp_path}/ ", engine)
     assert sorted(paths) == sorted(f"{tmp_path}/{file.path}" for file in files)
+
+
+async def test_a_bare_directory_names_no_path_unless_that_is_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "walk", a_walk_of(Odd("secret", "failed", "Permission denied")))
+    settings = Settings((str(tmp_path),), concurrency=8, list_budget=1, log_paths=False)
+    engine = Engine(settings, MemoryContainer(), MemoryContainer())
+    with closing(engine), pytest.raises(SourceError, match=r"^Permission denied$"):
+        await get_file_list(str(tmp_path), engine)
 
 
 async def test_a_bare_file_is_copied_and_gives_its_size(

@@ -23,7 +23,7 @@ from sitebackup.blobs import blobname
 from sitebackup.blobs.container import Properties
 from sitebackup.engine.engine import Engine
 from sitebackup.errors import FatalError, SourceError, SourceUnavailableError
-from sitebackup.messages import Copied, CopyRequest, Listed, ListRequest, Message, Plan
+from sitebackup.messages import Answer, Copied, CopyRequest, Listed, ListRequest, Message, Plan
 from sitebackup.ranges import Portion
 from sitebackup.records.packing import MAX_FILES
 from sitebackup.settings import Settings
@@ -353,6 +353,20 @@ async def test_a_share_that_does_not_answer_is_neither_missing_nor_empty(
         assert [len(answer.troubles) for answer in answers] == [1, 1, 1]
     assert not backups.blobs
     assert runs.blobs == written
+
+
+async def test_a_run_that_is_started_anew_at_once_under_its_id_has_the_work_done_again(
+    engine: Engine,
+) -> None:
+    async def is_over(_: str) -> bool:
+        return True
+
+    async def wait(_: Any, engine: Engine) -> None:
+        await asyncio.sleep(60)
+
+    for _ in range(2):
+        answer = Answer.from_json(await run_activity(wait, {"run": "r"}, lambda: engine, is_over))
+        assert answer == Answer(troubles=("The run has ended.",))
 
 
 async def test_an_engine_that_cannot_connect_is_an_answer_to_an_orchestration() -> None:

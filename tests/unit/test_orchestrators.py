@@ -240,6 +240,7 @@ def test_a_run_that_gives_up_writes_the_manifest_of_what_it_saved() -> None:
     assert [plan[:2] for plan in request["plans"]] == [["p", 40]]
     assert run.statuses[-1]["manifest"] == "backup-runs/run/manifest.ndjson"
     assert run.statuses[-1]["files"]["done"] == 39
+    assert "waitingFor" not in run.statuses[-1]
 
 
 def test_a_run_that_gives_up_listing_hands_on_what_was_not_listed() -> None:

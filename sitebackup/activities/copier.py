@@ -186,7 +186,13 @@ class Copier:
         digest, attributes = stream.md5(), stream.attributes
         condition = ABSENT if there is None else Condition(there.etag)
         properties = _properties(blob, digest, attributes, {})
-        etag = await self._container.commit(blob, block_ids, properties, condition)
+        try:
+            etag = await self._container.commit(blob, block_ids, properties, condition)
+        except ConditionNotMetError:  # perhaps for this very commit, if its answer was lost
+            there = await self._container.find(blob)
+            if there is None or not _is_the_same(there, stream.size, properties):
+                raise
+            etag = there.etag
         return Copied(blob, stream.size, digest, etag, attributes)
 
     async def _stage_blocks(self, blob: str, stream: Stream) -> list[str]:

@@ -237,3 +237,30 @@ async def test_an_empty_directory_that_was_huge_once_is_saved_again(
         copier = Copier(engine, Place(str(tmp_path), os.path.realpath(tmp_path)))
         (end,) = await copier.copy([Item("d", "directory")])
         assert isinstance(end, Copied)
+
+
+async def test_a_large_file_whose_commit_meets_itself_is_not_sent_again(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"1" * (SINGLE_PUT + 10))
+    staged = 0
+
+    class LosesAnAnswer(MemoryContainer):
+        async def stage(self, name: str, block_id: str, data: bytes, md5: bytes) -> None:
+            nonlocal staged
+            staged += 1
+            await super().stage(name, block_id, data, md5)
+
+        async def commit(
+            self,
+            name: str,
+            block_ids: Sequence[str],
+            properties: Properties,
+            condition: Condition | None = None,
+        ) -> str:
+            await super().commit(name, block_ids, properties, condition)
+            return await super().commit(name, block_ids, properties, condition)
+
+    engine = Engine(Settings((), concurrency=8, list_budget=1), LosesAnAnswer(), MemoryContainer())
+    assert isinstance(await copy(engine, path), Copied)
+    assert staged == 2
+    engine.close()

@@ -121,8 +121,10 @@ class Copier:
 
     async def _over_what_is_there(self, item: Item) -> End | _Again:
         there = await self._container.find(blobname.encode(self._place.name(item.path)))
-        size = await self._disk(lambda: reading.size_of(self._place.path(item.path)))
-        (end,) = await self._attempt([replace(item, size=size)], there)
+        if item.kind == "file":  # a directory has a size too, which says nothing about its blob
+            size = await self._disk(lambda: reading.size_of(self._place.path(item.path)))
+            item = replace(item, size=size)
+        (end,) = await self._attempt([item], there)
         return end
 
     async def _attempt(self, items: Sequence[Item], there: Blob | None = None) -> list[End | _Again]:
@@ -184,7 +186,13 @@ class Copier:
         digest, attributes = stream.md5(), stream.attributes
         condition = ABSENT if there is None else Condition(there.etag)
         properties = _properties(blob, digest, attributes, {})
-        etag = await self._container.commit(blob, block_ids, properties, condition)
+        try:
+            etag = await self._container.commit(blob, block_ids, properties, condition)
+        except ConditionNotMetError:  # perhaps for this very commit, if its answer was lost
+            there = await self._container.find(blob)
+            if there is None or not _is_the_same(there, stream.size, properties):
+                raise
+            etag = there.etag
         return Copied(blob, stream.size, digest, etag, attributes)
 
     async def _stage_blocks(self, blob: str, stream: Stream) -> list[str]:
@@ -201,6 +209,9 @@ class Copier:
                 except BaseException:
                     self._memory.release(held)
                     raise
+                if not data:  # it was cut off: storage takes no empty block, and it is read again anyway
+                    self._memory.release(held)
+                    break
                 upload = group.create_task(self._stage(blob, block_id, data))
                 # A callback, because a task that is cancelled before it starts runs no `finally`.
                 upload.add_done_callback(lambda _, held=held: self._memory.release(held))

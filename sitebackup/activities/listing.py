@@ -54,7 +54,8 @@ async def _list_paths(root: str, engine: Engine) -> list[str]:
             if isinstance(entry, Unreached):
                 raise SourceUnavailableError(entry.reason)
             if isinstance(entry, Odd) and entry.outcome == "failed":
-                raise SourceError(f"{place.name(entry.path)}: {entry.reason}")
+                name = f"{place.name(entry.path)}: " if engine.settings.log_paths else ""
+                raise SourceError(f"{name}{entry.reason}")
             if isinstance(entry, Item) and entry.kind == "file":
                 paths.append(place.name(entry.path))
     _log.log(level, "Found %d file(s) under %s.", len(paths), printable(place.root))

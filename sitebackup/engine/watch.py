@@ -12,7 +12,7 @@ from typing import Any
 
 from durabletask.client import OrchestrationState, OrchestrationStatus
 
-from sitebackup.errors import FatalError
+from sitebackup.errors import UnavailableError
 
 PERIOD = 10.0
 """Seconds between two questions about one run: a terminated run stops within a minute."""
@@ -33,8 +33,12 @@ def is_over(state: OrchestrationState | None) -> bool:
     return state is None or state.runtime_status in _ENDS
 
 
-class RunOverError(FatalError):
-    """The run that an activity belongs to has ended; nobody reads what the activity answers."""
+class RunOverError(UnavailableError):
+    """The run that an activity belongs to has ended.
+
+    Nobody reads what the activity answers, unless a run was started anew under the same ID since the task hub
+    was asked: then it has the work done again.
+    """
 
 
 class RunWatch:

@@ -14,6 +14,7 @@ are waited for: the backup waits a while, says so in its custom status, and has 
 gives up, it still writes the manifest, in which everything that was not reached has failed for that reason.
 """
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -77,9 +78,7 @@ class _Backup:
     def run(self) -> Steps[int]:
         """List, copy, write the manifest and compare; return the bytes copied."""
         try:
-            yield from self._list()
-            self._check_found()
-            yield from self._copy()
+            yield from self._list_and_copy()
         except GaveUpError as error:
             yield from self._give_up(str(error))
             raise
@@ -90,6 +89,17 @@ class _Backup:
         self._status.enter("done")
         self._judge(written, compared)
         return self._status.done.bytes
+
+    def _list_and_copy(self) -> Steps[None]:
+        try:
+            yield from self._list()
+        except GaveUpError:
+            if self._listed.plans:  # what was not listed must not keep the rest from being saved
+                with suppress(GaveUpError):
+                    yield from self._copy()
+            raise
+        self._check_found()
+        yield from self._copy()
 
     def _list(self) -> Steps[None]:
         status, run = self._status, self._ctx.instance_id

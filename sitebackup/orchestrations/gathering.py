@@ -41,8 +41,9 @@ class Call[A: Answer]:
             reason = self.task.get_exception().details.message or "A part of the run ended without a word."
             return msgspec.structs.replace(self.undone, troubles=(reason,))
         answer = kind.from_json(self.task.get_result())
-        if answer.troubles and answer == kind(troubles=answer.troubles):
-            return msgspec.structs.replace(self.undone, troubles=answer.troubles)
+        only = kind(troubles=answer.troubles, errors=answer.errors)
+        if answer == only != kind():
+            return msgspec.structs.replace(self.undone, troubles=answer.troubles, errors=answer.errors)
         return answer
 
 

@@ -52,6 +52,7 @@ class Patience:
             self._left = iter(self._waits)
         seconds = next(self._left, None)
         if seconds is None or len(self._waited) == MOST_WAITS:
+            self._show(None)
             raise GaveUpError(
                 f"Gave up after waiting {sum(self._waited)} seconds in all: {answer.troubles[0]}"
             )

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,11 @@ from sitebackup.blobs import blobname
 from sitebackup.blobs.container import Properties
 from sitebackup.engine.engine import Engine
 from sitebackup.engine.threads import Disk
-from sitebackup.errors import FatalError, SourceUnavailableError
-from sitebackup.messages import Copied, CopyRequest, Listed, ListRequest, Message, Plan
+from sitebackup.errors import FatalError, SourceError, SourceUnavailableError
+from sitebackup.messages import Answer, Copied, CopyRequest, Listed, ListRequest, Message, Plan
 from sitebackup.ranges import Portion
 from sitebackup.records.packing import MAX_FILES
+from sitebackup.settings import Settings
 from sitebackup.tally import Tally
 from sitebackup.tree.identity import marker
 from sitebackup.tree.walking import Entry, Item, Odd, Unreached
@@ -288,6 +290,16 @@ async def test_a_bare_directory_gives_the_list_of_its_files(engine: Engine, tmp_
     assert sorted(paths) == sorted(f"{tmp_path}/{file.path}" for file in files)
 
 
+async def test_a_bare_directory_names_no_path_unless_that_is_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "walk", a_walk_of(Odd("secret", "failed", "Permission denied")))
+    settings = Settings((str(tmp_path),), concurrency=8, list_budget=1, log_paths=False)
+    engine = Engine(settings, MemoryContainer(), MemoryContainer())
+    with closing(engine), pytest.raises(SourceError, match=r"^Permission denied$"):
+        await get_file_list(str(tmp_path), engine)
+
+
 async def test_a_bare_file_is_copied_and_gives_its_size(
     engine: Engine, backups: MemoryContainer, tmp_path: Path
 ) -> None:
@@ -376,6 +388,20 @@ async def test_a_share_that_does_not_answer_is_neither_missing_nor_empty(
         assert [len(answer.troubles) for answer in answers] == [1, 1, 1]
     assert not backups.blobs
     assert runs.blobs == written
+
+
+async def test_a_run_that_is_started_anew_at_once_under_its_id_has_the_work_done_again(
+    engine: Engine,
+) -> None:
+    async def is_over(_: str) -> bool:
+        return True
+
+    async def wait(_: Any, engine: Engine) -> None:
+        await asyncio.sleep(60)
+
+    for _ in range(2):
+        answer = Answer.from_json(await run_activity(wait, {"run": "r"}, lambda: engine, is_over))
+        assert answer == Answer(troubles=("The run has ended.",))
 
 
 async def test_an_engine_that_cannot_connect_is_an_answer_to_an_orchestration() -> None:

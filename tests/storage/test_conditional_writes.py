@@ -14,6 +14,7 @@ from sitebackup.blobs.container import Condition, Properties
 from sitebackup.engine.engine import Engine
 from sitebackup.errors import SourceError
 from sitebackup.settings import Settings
+from sitebackup.tree import reading
 from sitebackup.tree.place import Place
 from sitebackup.tree.walking import Item
 from tests.support.memory import MemoryContainer
@@ -221,3 +222,45 @@ async def test_what_nobody_expects_of_one_item_is_the_end_of_that_item_alone(tmp
         "an unexpected ZeroDivisionError",
         Copied,
     ]
+
+
+async def test_an_empty_directory_that_was_huge_once_is_saved_again(
+    engine: Engine, backups: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "d").mkdir()
+
+    def large(_: str) -> int:
+        return SINGLE_PUT + 1  # a directory keeps the size that it had when it was full (ext4)
+
+    monkeypatch.setattr(reading, "size_of", large)
+    for _ in range(2):
+        copier = Copier(engine, Place(str(tmp_path), os.path.realpath(tmp_path)))
+        (end,) = await copier.copy([Item("d", "directory")])
+        assert isinstance(end, Copied)
+
+
+async def test_a_large_file_whose_commit_meets_itself_is_not_sent_again(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"1" * (SINGLE_PUT + 10))
+    staged = 0
+
+    class LosesAnAnswer(MemoryContainer):
+        async def stage(self, name: str, block_id: str, data: bytes, md5: bytes) -> None:
+            nonlocal staged
+            staged += 1
+            await super().stage(name, block_id, data, md5)
+
+        async def commit(
+            self,
+            name: str,
+            block_ids: Sequence[str],
+            properties: Properties,
+            condition: Condition | None = None,
+        ) -> str:
+            await super().commit(name, block_ids, properties, condition)
+            return await super().commit(name, block_ids, properties, condition)
+
+    engine = Engine(Settings((), concurrency=8, list_budget=1), LosesAnAnswer(), MemoryContainer())
+    assert isinstance(await copy(engine, path), Copied)
+    assert staged == 2
+    engine.close()

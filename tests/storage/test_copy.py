@@ -145,6 +145,23 @@ async def test_a_file_that_changes_once_while_it_is_read_is_read_again(
     assert await container.get(name_of(path)) == path.read_bytes()
 
 
+async def test_a_file_that_is_cut_off_while_it_is_read_is_read_again_and_no_empty_block_is_sent(
+    new_engine: NewEngine, tmp_path: Path
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(noise(12 * BLOCK))
+
+    class RefusesEmptyBlocks(TouchedWhileRead):
+        async def stage(self, name: str, block_id: str, data: bytes, md5: bytes) -> None:
+            if not data:  # https://learn.microsoft.com/rest/api/storageservices/put-block
+                raise BlobRefusedError("storage refuses the request (InvalidHeaderValue)")
+            await super().stage(name, block_id, data, md5)
+
+    container = RefusesEmptyBlocks(lambda: os.truncate(path, 100))
+    assert (await copy(new_engine(container, BLOCK), path, 12 * BLOCK)).size == 100
+    assert await container.get(name_of(path)) == path.read_bytes()
+
+
 async def test_a_write_whose_time_is_set_back_is_not_saved_torn(
     new_engine: NewEngine, tmp_path: Path
 ) -> None:

@@ -240,6 +240,7 @@ def test_a_run_that_gives_up_writes_the_manifest_of_what_it_saved() -> None:
     assert [plan[:2] for plan in request["plans"]] == [["p", 40]]
     assert run.statuses[-1]["manifest"] == "backup-runs/run/manifest.ndjson"
     assert run.statuses[-1]["files"]["done"] == 39
+    assert "waitingFor" not in run.statuses[-1]
 
 
 def test_a_run_that_gives_up_listing_hands_on_what_was_not_listed() -> None:
@@ -259,6 +260,33 @@ def test_a_run_that_gives_up_listing_hands_on_what_was_not_listed() -> None:
     assert run.failure == "Gave up after waiting 705 seconds in all: storage is down"
     assert asked[0]["portions"] == [["p", 1]]
     assert [plan[0] for plan in asked[0]["plans"]] == ["p", "q"]
+
+
+def test_a_directory_that_never_answers_does_not_keep_the_others_from_being_saved() -> None:
+    def get_file_list(request: dict[str, Any]) -> dict[str, Any]:
+        return down() if request.get("portions") else listing("p", 40, portions=1)
+
+    _, run = backup({**flat(0), names.GET_FILE_LIST: get_file_list})
+    assert run.failure == "Gave up after waiting 705 seconds in all: storage is down"
+    assert run.statuses[-1]["files"]["done"] == 40
+
+
+def test_what_an_error_kept_from_being_listed_is_handed_on_too() -> None:
+    asked: list[dict[str, Any]] = []
+
+    def get_file_list(request: dict[str, Any]) -> dict[str, Any]:
+        portions = request.get("portions")
+        if portions == [["p", 1]]:
+            return Answer(errors=("It is another tree.",)).to_json()
+        return listing("q", 1) if portions else listing("p", 3, portions=2)
+
+    def write(request: dict[str, Any]) -> dict[str, Any]:
+        asked.append(request)
+        return written(failed=1)
+
+    _, run = backup({**flat(0), names.GET_FILE_LIST: get_file_list, names.WRITE_MANIFEST: write})
+    assert run.failure == "It is another tree."
+    assert asked[0]["portions"] == [["p", 1]]
 
 
 def test_an_error_in_the_middle_of_a_run_does_not_throw_it_away() -> None:

@@ -13,6 +13,9 @@ from azure.storage.blob.aio import ExponentialRetry
 _BUSY = {429, 503}
 """Throttled (https://learn.microsoft.com/azure/storage/blobs/scalability-targets)."""
 
+LONGEST_WAIT = 60
+"""Seconds that a request waits if storage says when to come back; who is to wait longer waits as a backup."""
+
 
 @dataclass(slots=True)
 class Outage:
@@ -28,6 +31,8 @@ class Outage:
 
 class Retries(ExponentialRetry):
     """Tries a request again after 3, 5, 9, 17 ... seconds, each a second more or less by jitter.
+
+    It does so later if storage says `Retry-After`.
 
     A request that has run out of tries, while no other was answered since its first one failed, has met an
     outage. Until one is answered, every further request is tried once: if thousands of activities each waited
@@ -55,17 +60,30 @@ class Retries(ExponentialRetry):
         self, settings: dict[str, Any], request: Any, response: Any = None, error: AzureError | None = None
     ) -> bool:
         """Count a failed try; tells whether there is another one."""
-        if response is not None and response.status_code in _BUSY:
-            self._outage.busy()
+        settings["retry_after"] = 0.0 if response is None else self._heed(response)
         answered = settings.setdefault("answered", self._outage.answered)
         again = super().increment(settings, request, response, error)
+        again = again and settings["retry_after"] <= LONGEST_WAIT
         if not again and answered == self._outage.answered:
             self._outage.on = True
         return again
 
+    def get_backoff_time(self, settings: dict[str, Any]) -> float:
+        """Return how many seconds to wait before the next try."""
+        return max(super().get_backoff_time(settings), settings["retry_after"])
+
+    def _heed(self, response: Any) -> float:
+        """Say that storage is busy if it is; return in how many seconds it wants to be asked again."""
+        if response.status_code in _BUSY:
+            self._outage.busy()
+        after = response.headers.get("Retry-After", "")
+        return float(after) if after.isdecimal() else 0.0  # storage gives seconds, never a date
+
     async def send(self, request: Any) -> Any:
         """Send a request, as often as it takes."""
         response = cast(Any, await super().send(request))
+        if response.http_response.status_code == 429:  # the client's policy does not count it as a failed try
+            self._heed(response.http_response)
         if response.http_response.status_code < 500:
             self._outage.answered += 1
             self._outage.on = False

@@ -62,9 +62,9 @@ class ByteBudget:
 class Slots:
     """A semaphore whose number of slots falls while the service is busy, and recovers.
 
-    It halves when the service says so, and grows by one for every so many requests as there are slots:
-    additive increase, multiplicative decrease, as in TCP. It finds what the service can bear in seconds,
-    and processes that know nothing of each other get equal shares of it
+    It halves when the service says so, and grows by one for as many successes as there are slots: additive
+    increase, multiplicative decrease, as in TCP. It finds what the service can bear in seconds, and processes
+    that know nothing of each other get equal shares of it: halving takes more from who has more
     (https://www.rfc-editor.org/rfc/rfc5681#section-3.1).
     """
 
@@ -104,7 +104,6 @@ class Slots:
     def release(self) -> None:
         """Give a slot back."""
         self._used -= 1
-        self._slots = min(self._most, self._slots + 1 / self._slots)
         while self._waiting and self._used < self.slots:
             turn = self._waiting.popleft()
             if not turn.cancelled():
@@ -114,5 +113,7 @@ class Slots:
     async def __aenter__(self) -> None:
         await self.acquire()
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, failure: object, *_: object) -> None:
+        if failure is None and self._slots < self._most:
+            self._slots = min(self._most, self._slots + 1 / self._slots)
         self.release()

@@ -1,9 +1,11 @@
 """Connecting, and what an unfriendly storage turns into."""
 
 import socket
+import time
 import traceback
 import uuid
 from collections.abc import Awaitable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,8 +14,10 @@ from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_ac
 from localstack.azurite import Azurite
 from sitebackup.blobs.account import connect
 from sitebackup.blobs.container import Properties
+from sitebackup.engine.process import ProcessEngine
 from sitebackup.errors import FatalError, StorageUnavailableError
-from tests.e2e.support.proxy import Trouble, always, at_first, storage_proxy
+from sitebackup.settings import Settings
+from tests.e2e.support.proxy import Request, Trouble, always, at_first, storage_proxy
 
 SECRET = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldC0="  # noqa: S105 - the point is that it never shows
 
@@ -134,3 +138,45 @@ async def test_in_an_outage_a_request_is_tried_once_and_after_it_as_often_as_bef
                 await container.put("a", b"", Properties())
         finally:
             await storage.close()
+
+
+@pytest.mark.parametrize(
+    ("trouble", "tries"), [(Trouble.BUSY_FOR_5_SECONDS, 2), (Trouble.BUSY_FOR_AN_HOUR, 1)]
+)
+async def test_a_busy_service_is_not_asked_again_before_it_wishes_and_an_hour_is_not_waited_for(
+    azurite: Azurite, trouble: Trouble, tries: int
+) -> None:
+    name = f"test-{uuid.uuid4().hex}"
+    asked: list[float] = []
+
+    def busy(_: Request) -> Trouble:
+        asked.append(time.monotonic())
+        return trouble
+
+    with storage_proxy(azurite) as proxy:
+        storage = connect({"AzureWebJobsStorage": proxy.connection_string}, retries=1)
+        try:
+            with proxy.rule(name, busy), pytest.raises(StorageUnavailableError, match="ServerBusy"):
+                await storage.container(name).put("a", b"", Properties())
+        finally:
+            await storage.close()
+    assert len(asked) == tries
+    assert asked[-1] - asked[0] >= 5 * (tries - 1)
+
+
+@pytest.mark.parametrize("trouble", [Trouble.BUSY, Trouble.BUSY_SILENT, Trouble.TOO_MANY])
+async def test_a_busy_answer_leaves_fewer_requests_at_once_though_the_client_tries_again(
+    azurite: Azurite, trouble: Trouble
+) -> None:
+    name = f"test-{uuid.uuid4().hex}"
+    with storage_proxy(azurite) as proxy:
+        process = ProcessEngine(
+            Settings((), concurrency=32, list_budget=1), {"AzureWebJobsStorage": proxy.connection_string}
+        )
+        engine = process()
+        try:
+            with proxy.rule("/backups/", at_first(1, trouble)), suppress(StorageUnavailableError):
+                await engine.backups.put(name, b"", Properties())
+            assert engine.transfers.slots == 16
+        finally:
+            await process.close()

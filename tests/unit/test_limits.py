@@ -123,6 +123,17 @@ async def test_after_the_service_was_busy_the_slots_come_back_one_by_one() -> No
     assert await serve(slots, 100) == 32
 
 
+async def test_requests_that_fail_or_give_up_bring_no_slots_back() -> None:
+    slots = Slots(32)
+    slots.fall()
+    for failure in (ZeroDivisionError, asyncio.CancelledError):
+        for _ in range(100):
+            with pytest.raises(failure):
+                async with slots:
+                    raise failure
+    assert slots.slots == 16
+
+
 async def test_who_gives_up_waiting_for_a_slot_takes_none() -> None:
     slots = Slots(1)
     await slots.acquire()

@@ -1,11 +1,12 @@
 """Connecting, and what an unfriendly storage turns into."""
 
+import asyncio
 import socket
 import time
 import traceback
 import uuid
-from collections.abc import Awaitable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,9 +14,16 @@ from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_ac
 
 from localstack.azurite import Azurite
 from sitebackup.blobs.account import connect
-from sitebackup.blobs.container import Properties
+from sitebackup.blobs.container import ABSENT, Properties
 from sitebackup.engine.process import ProcessEngine
-from sitebackup.errors import FatalError, StorageUnavailableError
+from sitebackup.errors import (
+    BlobMissingError,
+    BlobRefusedError,
+    ConditionNotMetError,
+    FatalError,
+    SourceConditionNotMetError,
+    StorageUnavailableError,
+)
 from sitebackup.settings import Settings
 from tests.e2e.support.proxy import Request, Trouble, always, at_first, storage_proxy
 
@@ -138,6 +146,56 @@ async def test_in_an_outage_a_request_is_tried_once_and_after_it_as_often_as_bef
                 await container.put("a", b"", Properties())
         finally:
             await storage.close()
+
+
+@asynccontextmanager
+async def a_service_that_answers(status: int, code: str) -> AsyncGenerator[str]:
+    """A service that refuses whatever it is asked; yields a connection string."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        headers = f"x-ms-error-code: {code}\r\nConnection: close\r\nContent-Length: 0\r\n"
+        writer.write(f"HTTP/1.1 {status} No\r\n{headers}\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        yield f"AccountName=a;AccountKey={SECRET};BlobEndpoint=http://127.0.0.1:{port}/a"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "error"),
+    [
+        (409, "BlobAlreadyExists", ConditionNotMetError),
+        (412, "ConditionNotMet", ConditionNotMetError),
+        (412, "TargetConditionNotMet", ConditionNotMetError),
+        (412, "SourceConditionNotMet", SourceConditionNotMetError),
+        (404, "BlobNotFound", BlobMissingError),
+        (412, "LeaseIdMissing", BlobRefusedError),
+        (409, "CodeOfNextYear", BlobRefusedError),
+        (412, "CodeOfNextYear", BlobRefusedError),
+        (400, "CodeOfNextYear", BlobRefusedError),
+        (409, "ContainerBeingDeleted", StorageUnavailableError),
+        (429, "CodeOfNextYear", StorageUnavailableError),
+        (503, "CodeOfNextYear", StorageUnavailableError),
+        (403, "CodeOfNextYear", FatalError),
+    ],
+)
+async def test_each_code_has_its_error_and_an_unknown_one_is_about_the_one_blob(
+    status: int, code: str, error: type[Exception]
+) -> None:
+    async with a_service_that_answers(status, code) as connection_string:
+        storage = connect({"AzureWebJobsStorage": connection_string}, retries=0)
+        container = storage.container("backups")
+        try:
+            with pytest.raises(error, match=code) as small:
+                await container.put("a", b"", Properties(), ABSENT)
+            with pytest.raises(error, match=code) as large:
+                await container.commit("a", [], Properties(), ABSENT)
+        finally:
+            await storage.close()
+    assert type(small.value) is type(large.value) is error
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ from sitebackup.concurrently import all_of, task_group
 from sitebackup.digests import md5
 from sitebackup.engine.engine import Engine
 from sitebackup.errors import (
+    BlobMissingError,
     ConditionNotMetError,
     FatalError,
     SourceError,
@@ -245,7 +246,7 @@ class Copier:
         """Return what `copying` an item returns or raises: its trouble is not that of the others."""
         try:
             return await copying
-        except ConditionNotMetError:
+        except (ConditionNotMetError, BlobMissingError):
             self._meets_blobs = True
             return _Again.TAKEN
         except (SourceError, UnavailableError) as error:
@@ -262,7 +263,8 @@ class Copier:
         where = "".join(traceback.format_tb(error.__traceback__))
         kind = type(error).__name__
         _log.error("An item could not be copied for an unexpected %s:\n%s", kind, where)
-        _log.log(self._path_level, "It is '%s': %s", printable(self._place.name(item.path)), error)
+        name = printable(self._place.name(item.path))
+        _log.log(self._path_level, "It is '%s': %s", name, printable(str(error)))
         return SourceError(f"an unexpected {_WORDS.sub(' ', kind).lower()}")
 
 

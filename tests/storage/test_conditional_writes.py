@@ -17,7 +17,7 @@ from sitebackup.blobs.blocks import BLOCK
 from sitebackup.blobs.container import Condition, Properties
 from sitebackup.digests import md5
 from sitebackup.engine.engine import Engine
-from sitebackup.errors import SourceError
+from sitebackup.errors import BlobMissingError, ConditionNotMetError, SourceError
 from sitebackup.settings import Settings
 from sitebackup.tree.place import Place
 from sitebackup.tree.walking import Item
@@ -157,6 +157,37 @@ async def test_content_that_was_read_before_the_blob_was_seen_is_never_written(
     path.write_bytes(b"new")
     backups.gate.set()
     assert isinstance(await late, Copied)
+    assert await backups.get(blob(path)) == b"new"
+
+
+@pytest.mark.parametrize("refusal", [ConditionNotMetError("412"), BlobMissingError("404")])
+async def test_a_blob_that_is_deleted_before_it_is_overwritten_is_written_anew_and_ends_nothing(
+    tmp_path: Path, refusal: Exception
+) -> None:
+    class Deleted(MemoryContainer):
+        """Loses a blob just before the first write under its ETag."""
+
+        is_over = False
+
+        async def put(
+            self, name: str, data: bytes, properties: Properties, condition: Condition | None = None
+        ) -> str:
+            if condition is not None and condition.etag is not None and not self.is_over:
+                self.is_over = True
+                del self.blobs[name]
+                raise refusal
+            return await super().put(name, data, properties, condition)
+
+    path = tmp_path / "f"
+    path.write_bytes(b"old")
+    backups = Deleted()
+    engine = Engine(Settings((), concurrency=8, list_budget=1), backups, MemoryContainer())
+    await copy(engine, path)
+    path.write_bytes(b"new")
+    end = await copy(engine, path)
+    engine.close()
+    assert backups.is_over
+    assert isinstance(end, Copied)
     assert await backups.get(blob(path)) == b"new"
 
 

@@ -238,3 +238,35 @@ async def test_a_busy_answer_leaves_fewer_requests_at_once_though_the_client_tri
             assert engine.transfers.slots == 16
         finally:
             await process.close()
+
+
+async def test_a_request_that_waits_for_its_next_try_keeps_no_other_waiting(azurite: Azurite) -> None:
+    reached = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def busy(_: Request) -> Trouble:
+        loop.call_soon_threadsafe(reached.set)
+        return Trouble.BUSY_FOR_5_SECONDS
+
+    with storage_proxy(azurite) as proxy:
+        process = ProcessEngine(
+            Settings((), concurrency=1, list_budget=1), {"AzureWebJobsStorage": proxy.connection_string}
+        )
+        engine = process()
+
+        async def put(name: str) -> None:
+            async with engine.transfers:
+                await engine.backups.put(name, b"", Properties())
+
+        refused, taken = uuid.uuid4().hex, uuid.uuid4().hex
+        try:
+            with proxy.rule(refused, busy):
+                waiting = asyncio.ensure_future(put(refused))
+                await asyncio.wait_for(reached.wait(), 10)
+                await asyncio.wait_for(put(taken), 4)
+                assert not waiting.done()
+                waiting.cancel()
+                await asyncio.gather(waiting, return_exceptions=True)
+            await asyncio.wait_for(put(refused), 4)
+        finally:
+            await process.close()

@@ -20,6 +20,8 @@ directory one without content and `hdi_isfolder`, which is how azcopy and BlobFu
 
 import asyncio
 import logging
+import re
+import traceback
 import uuid
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,11 +35,13 @@ from sitebackup.concurrently import all_of, task_group
 from sitebackup.digests import md5
 from sitebackup.engine.engine import Engine
 from sitebackup.errors import (
+    BlobMissingError,
     ConditionNotMetError,
     FatalError,
     SourceError,
     UnavailableError,
     printable,
+    process_trouble,
 )
 from sitebackup.names import BACKUPS_CONTAINER
 from sitebackup.tree import reading
@@ -60,6 +64,10 @@ MAX_READS = 3
 """Times that a file is read which changes while it is read, or whose blob does, before it has failed."""
 
 
+_WORDS = re.compile("(?<=[a-z])(?=[A-Z])")
+"""Between the words of a class's name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Copied:
     """What one copy saved: the `blob` name, `size` in bytes and `md5` of the content, and its `etag`."""
@@ -75,7 +83,7 @@ type End = Copied | SourceError | UnavailableError
 """How it went with one item: saved, failed, or a trouble that may pass."""
 
 
-type _Read = Content | SourceError | UnavailableError | None
+type _Read = Content | Exception | None
 """What was read of an item; None if it is larger than it was, or changed meanwhile."""
 
 
@@ -106,36 +114,43 @@ class Copier:
         """
         ends = await self._attempt(items)
         return [
-            await self._again(item) if isinstance(end, _Again) else end
+            await self._again(item, end) if isinstance(end, _Again) else end
             for end, item in zip(ends, items, strict=True)
         ]
 
-    async def _again(self, item: Item) -> End:
+    async def _again(self, item: Item, why: _Again) -> End:
         """Copy an item anew, over what is there of it in the container."""
-        end = _Again.CHANGED
         for _ in range(1, MAX_READS):
-            end = await self._ended(self._over_what_is_there(item))
+            end = await self._ended(item, self._over_what_is_there(item, why))
             if not isinstance(end, _Again):
                 return end
-        return SourceError(end.value)
+            why = end
+        return SourceError(why.value)
 
-    async def _over_what_is_there(self, item: Item) -> End | _Again:
-        there = await self._container.find(blobname.encode(self._place.name(item.path)))
-        if item.kind == "file":  # a directory has a size too, which says nothing about its blob
-            size = await self._disk(lambda: reading.size_of(self._place.path(item.path)))
-            item = replace(item, size=size)
-        (end,) = await self._attempt([item], there)
-        return end
+    async def _over_what_is_there(self, item: Item, why: _Again) -> End | _Again:
+        there = await self._find(item)
+        if item.kind != "file":
+            return (await self._attempt([item], there))[0]
+        if why is _Again.TAKEN and there is None:
+            # Blocks that a broken attempt left are a blob to the emulator's Put Blob, and to nothing else.
+            return await self._in_blocks(item)
+        size = await self._disk(lambda: reading.size_of(self._place.path(item.path)))
+        return (await self._attempt([replace(item, size=size)], there))[0]
+
+    async def _find(self, item: Item) -> Blob | None:
+        async with self._transfers:
+            return await self._container.find(blobname.encode(self._place.name(item.path)))
 
     async def _attempt(self, items: Sequence[Item], there: Blob | None = None) -> list[End | _Again]:
         """Copy `items` once; what is `there` of a single one was looked up before."""
         if len(items) == 1 and items[0].size > SINGLE_PUT:
-            return [await self._ended(self._in_blocks(items[0]))]
+            return [await self._ended(items[0], self._in_blocks(items[0]))]
         most = [item.size + SLACK for item in items]
         async with self._memory.hold(sum(most)):
             contents = await self._read(items, most)
             return await all_of(
-                self._ended(self._put(*pair, there)) for pair in zip(items, contents, strict=True)
+                self._ended(item, self._put(item, content, there))
+                for item, content in zip(items, contents, strict=True)
             )
 
     async def _read(self, items: Sequence[Item], most: Sequence[int]) -> Sequence[_Read]:
@@ -147,7 +162,7 @@ class Copier:
 
     async def _put(self, item: Item, content: _Read, there: Blob | None) -> End | _Again:
         """Store what was read of an item in one request."""
-        if isinstance(content, SourceError | UnavailableError):
+        if isinstance(content, Exception):
             raise content
         if content is None:
             return _Again.CHANGED
@@ -174,7 +189,7 @@ class Copier:
         """Copy a file block by block, over what is there before the file is opened."""
         name = self._place.name(item.path)
         blob = blobname.encode(name)
-        there = await self._container.find(blob)
+        there = await self._find(item)
         self._announce(name, blob, item.size)
         stream = await self._disk(lambda: Stream(self._place.path(item.path), self._place.real))
         try:
@@ -188,11 +203,11 @@ class Copier:
         properties = _properties(blob, digest, attributes, {})
         try:
             etag = await self._container.commit(blob, block_ids, properties, condition)
-        except ConditionNotMetError:  # perhaps for this very commit, if its answer was lost
-            there = await self._container.find(blob)
+        except ConditionNotMetError:
+            there = await self._find(item)
             if there is None or not _is_the_same(there, stream.size, properties):
                 raise
-            etag = there.etag
+            etag = there.etag  # an earlier try, whose answer was lost, or another run
         return Copied(blob, stream.size, digest, etag, attributes)
 
     async def _stage_blocks(self, blob: str, stream: Stream) -> list[str]:
@@ -230,35 +245,37 @@ class Copier:
         location = f"{BACKUPS_CONTAINER}/{blob}"
         _log.log(self._path_level, "Copying '%s' to '%s'. Total bytes = %d.", printable(name), location, size)
 
-    async def _ended(self, copying: Awaitable[End | _Again]) -> End | _Again:
-        """Return what `copying` one item returns or raises: its trouble is not that of the others."""
+    async def _ended(self, item: Item, copying: Awaitable[End | _Again]) -> End | _Again:
+        """Return what `copying` an item returns or raises: its trouble is not that of the others."""
         try:
             return await copying
-        except ConditionNotMetError:
+        except (ConditionNotMetError, BlobMissingError):
             self._meets_blobs = True
             return _Again.TAKEN
+        except (SourceError, UnavailableError) as error:
+            return error
         except FatalError:
             raise
-        except Exception as error:  # noqa: BLE001 - see `_end_of`
-            return _end_of(error)
+        except Exception as error:  # noqa: BLE001 - what nobody expects fails that item alone
+            if isinstance(error, OSError) and (trouble := process_trouble(error)) is not None:
+                return UnavailableError(f"{trouble.strerror}.")
+            return self._unexpected(item, error)
+
+    def _unexpected(self, item: Item, error: Exception) -> SourceError:
+        # The error's own text may hold a path; where it was raised does not.
+        where = "".join(traceback.format_tb(error.__traceback__))
+        kind = type(error).__name__
+        _log.error("An item could not be copied for an unexpected %s:\n%s", kind, where)
+        name = printable(self._place.name(item.path))
+        _log.log(self._path_level, "It is '%s': %s", name, printable(str(error)))
+        return SourceError(f"an unexpected {_WORDS.sub(' ', kind).lower()}")
 
 
 def _read(place: Place, item: Item, most: int) -> _Read:
     try:
         return reading.read(place, item, most)
-    except Exception as error:  # noqa: BLE001 - see `_end_of`
-        return _end_of(error)
-
-
-def _end_of(error: Exception) -> SourceError | UnavailableError:
-    """Return how it went with an item on account of `error`: what nobody expects fails that item alone."""
-    if isinstance(error, SourceError | UnavailableError):
+    except Exception as error:  # noqa: BLE001 - `_put` raises it: it is not that of the others
         return error
-    if isinstance(error, OSError):  # a trouble of the process, such as too many open files
-        return UnavailableError(error.strerror or type(error).__name__)
-    _log.error("An item could not be copied for an unexpected %s.", type(error).__name__)
-    _log.debug("It is:", exc_info=error)
-    return SourceError(f"an unexpected {type(error).__name__}")
 
 
 def _is_the_same(there: Blob, size: int, properties: Properties) -> bool:

@@ -10,6 +10,7 @@ from azure.storage.blob.aio import BlobServiceClient
 from sitebackup.blobs.container import AzureContainer
 from sitebackup.blobs.requests import BlobRequests
 from sitebackup.blobs.retries import Outage, Retries
+from sitebackup.blobs.slots import Slots
 from sitebackup.errors import FatalError
 
 CONNECT_TIMEOUT = 10
@@ -32,12 +33,9 @@ type Options = Callable[[], dict[str, Any]]
 class Storage:
     """A connection to one storage account; make one a process and close it."""
 
-    def __init__(
-        self, service: BlobServiceClient, options: Options, outage: Outage, credential: Any = None
-    ) -> None:
+    def __init__(self, service: BlobServiceClient, options: Options, credential: Any = None) -> None:
         self._service = service
         self._requests = BlobRequests(service, **options())
-        self._outage = outage
         self._credential = credential
 
     @property
@@ -49,10 +47,6 @@ class Storage:
         """Return the container `name`, which need not exist yet."""
         return AzureContainer(self._service.get_container_client(name), self._requests)
 
-    def when_busy(self, call: Callable[[], None]) -> None:
-        """Have `call` called, on the event loop, whenever storage says that it is asked too much."""
-        self._outage.busy = call
-
     async def close(self) -> None:
         """Close the connections of the clients."""
         await self._service.close()
@@ -61,23 +55,24 @@ class Storage:
             await self._credential.close()
 
 
-def connect(environment: Mapping[str, str], retries: int = RETRIES) -> Storage:
+def connect(environment: Mapping[str, str], retries: int = RETRIES, slots: Slots | None = None) -> Storage:
     """Connect to the account that `BackupStorage` names, or else `AzureWebJobsStorage`.
 
     Either is a connection string, or the identity form that Azure Functions has for it:
     `<name>__blobServiceUri` or `<name>__accountName`, and `<name>__clientId` for a user-assigned identity
     (https://learn.microsoft.com/azure/azure-functions/functions-reference#configure-an-identity-based-connection).
 
+    `slots` learn of every answer, and while a request waits for its next try, another takes its slot.
+
     Raises `FatalError` when neither is configured or one cannot be read.
     """
     # Two pipelines, each with a policy of its own, learn of one outage.
-    outage = Outage()
-    options = partial(_client_options, retries, outage)
+    options = partial(_client_options, retries, Outage(), slots or Slots(1))
     for name in ("BackupStorage", "AzureWebJobsStorage"):
         if connection_string := environment.get(name, "").strip():
-            return _by_connection_string(name, connection_string, options, outage)
+            return _by_connection_string(name, connection_string, options)
         if uri := _service_uri(environment, name):
-            return _by_identity(uri, environment.get(f"{name}__clientId"), options, outage)
+            return _by_identity(uri, environment.get(f"{name}__clientId"), options)
     raise FatalError("AzureWebJobsStorage is not configured.")
 
 
@@ -88,28 +83,28 @@ def _service_uri(environment: Mapping[str, str], name: str) -> str | None:
     )
 
 
-def _by_connection_string(name: str, connection_string: str, options: Options, outage: Outage) -> Storage:
+def _by_connection_string(name: str, connection_string: str, options: Options) -> Storage:
     try:
         service = BlobServiceClient.from_connection_string(connection_string, **options())
     except ValueError as error:  # its text quotes no part of the string, but a later version's might
         raise FatalError(f"{name} is not a valid connection string.") from error
-    return Storage(service, options, outage)
+    return Storage(service, options)
 
 
-def _by_identity(uri: str, client_id: str | None, options: Options, outage: Outage) -> Storage:
+def _by_identity(uri: str, client_id: str | None, options: Options) -> Storage:
     # Imported here: it takes a third of a second, which a connection string never needs.
     from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415
 
     credential = DefaultAzureCredential(managed_identity_client_id=client_id)
     service = BlobServiceClient(uri, credential=credential, **options())
-    return Storage(service, options, outage, credential)
+    return Storage(service, options, credential)
 
 
-def _client_options(retries: int, outage: Outage) -> dict[str, Any]:
+def _client_options(retries: int, outage: Outage, slots: Slots) -> dict[str, Any]:
     return {
         "connection_timeout": CONNECT_TIMEOUT,
         "read_timeout": READ_TIMEOUT,
         # The transport would look for ~/.netrc, in a thread, at every request, and use what it finds there.
         "use_env_settings": False,
-        "retry_policy": Retries(retries, outage),
+        "retry_policy": Retries(retries, outage, slots),
     }

@@ -3,7 +3,8 @@
 import uuid
 
 from sitebackup.blobs.container import Container
-from sitebackup.engine.limits import ByteBudget, Slots
+from sitebackup.blobs.slots import Slots
+from sitebackup.engine.limits import ByteBudget
 from sitebackup.engine.threads import Disk
 from sitebackup.engine.watch import RunWatch
 from sitebackup.records.plans import PlanStore
@@ -31,6 +32,7 @@ class Engine:
         backups: Container,
         runs: Container,
         activity_seconds: float = ACTIVITY_SECONDS,
+        transfers: Slots | None = None,
     ) -> None:
         self.id = uuid.uuid4().hex
         self.settings = settings
@@ -39,7 +41,7 @@ class Engine:
         self.activity_seconds = activity_seconds
         self.plans = PlanStore(runs)
         self.watch = RunWatch()
-        self.transfers = Slots(settings.concurrency)
+        self.transfers = transfers or Slots(settings.concurrency)
         self.memory = ByteBudget(MEMORY)
         self.disk = Disk(settings.concurrency)
 

@@ -1,13 +1,9 @@
 """Limits that one worker process keeps over everything that it does at once."""
 
 import asyncio
-import math
 from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-
-_FALL_SECONDS = 1.0
-"""Between two falls: all that was in flight when the service became busy brings the same news."""
 
 
 class ByteBudget:
@@ -57,62 +53,3 @@ class ByteBudget:
             yield
         finally:
             self.release(taken)
-
-
-class Slots:
-    """A semaphore whose number of slots falls while the service is busy, and recovers.
-
-    It halves when the service says so, and grows by one for every so many requests as there are slots:
-    additive increase, multiplicative decrease, as in TCP. It finds what the service can bear in seconds,
-    and processes that know nothing of each other get equal shares of it
-    (https://www.rfc-editor.org/rfc/rfc5681#section-3.1).
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._slots = float(most)
-        self._used = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._fell = -math.inf
-
-    @property
-    def slots(self) -> int:
-        """How many there are now."""
-        return int(self._slots)
-
-    def fall(self) -> None:
-        """The service is busy: halve the slots, once for all requests that are in flight."""
-        now = asyncio.get_running_loop().time()
-        if now - self._fell >= _FALL_SECONDS:
-            self._fell = now
-            self._slots = max(1.0, self._slots / 2)
-
-    async def acquire(self) -> None:
-        """Wait for a slot, first come, first served."""
-        if not self._waiting and self._used < self.slots:
-            self._used += 1
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # it was handed over just before
-                self.release()
-            raise
-
-    def release(self) -> None:
-        """Give a slot back."""
-        self._used -= 1
-        self._slots = min(self._most, self._slots + 1 / self._slots)
-        while self._waiting and self._used < self.slots:
-            turn = self._waiting.popleft()
-            if not turn.cancelled():
-                self._used += 1
-                turn.set_result(None)
-
-    async def __aenter__(self) -> None:
-        await self.acquire()
-
-    async def __aexit__(self, *_: object) -> None:
-        self.release()

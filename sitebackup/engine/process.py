@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from sitebackup import names
 from sitebackup.blobs.account import RETRIES, Storage, connect
+from sitebackup.blobs.slots import Slots
 from sitebackup.engine.engine import ACTIVITY_SECONDS, Engine
 from sitebackup.settings import Settings
 
@@ -33,11 +34,11 @@ class ProcessEngine:
     def __call__(self) -> Engine:
         """Connect to storage, or return what is connected; raises `FatalError` when it is not configured."""
         if self._connected is None:
-            storage = connect(self._environment, self._retries)
+            transfers = Slots(self._settings.concurrency)
+            storage = connect(self._environment, self._retries, transfers)
             backups = storage.container(names.BACKUPS_CONTAINER)
             runs = storage.container(names.RUNS_CONTAINER)
-            engine = Engine(self._settings, backups, runs, self._activity_seconds)
-            storage.when_busy(engine.transfers.fall)
+            engine = Engine(self._settings, backups, runs, self._activity_seconds, transfers)
             self._connected = storage, engine
         return self._connected[1]
 

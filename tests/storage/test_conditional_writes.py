@@ -3,20 +3,26 @@
 import asyncio
 import os
 import random
+import uuid
+from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
 import pytest
 
+from localstack.azurite import Azurite
 from sitebackup.activities.copier import SINGLE_PUT, Copied, Copier, End
+from sitebackup.blobs.account import Storage, connect
 from sitebackup.blobs.blocks import BLOCK
 from sitebackup.blobs.container import Condition, Properties
+from sitebackup.digests import md5
 from sitebackup.engine.engine import Engine
-from sitebackup.errors import SourceError
+from sitebackup.errors import BlobMissingError, ConditionNotMetError, SourceError
 from sitebackup.settings import Settings
 from sitebackup.tree import reading
 from sitebackup.tree.place import Place
 from sitebackup.tree.walking import Item
+from tests.e2e.support.proxy import Request, Trouble, storage_proxy
 from tests.support.memory import MemoryContainer
 
 
@@ -155,6 +161,37 @@ async def test_content_that_was_read_before_the_blob_was_seen_is_never_written(
     assert await backups.get(blob(path)) == b"new"
 
 
+@pytest.mark.parametrize("refusal", [ConditionNotMetError("412"), BlobMissingError("404")])
+async def test_a_blob_that_is_deleted_before_it_is_overwritten_is_written_anew_and_ends_nothing(
+    tmp_path: Path, refusal: Exception
+) -> None:
+    class Deleted(MemoryContainer):
+        """Loses a blob just before the first write under its ETag."""
+
+        is_over = False
+
+        async def put(
+            self, name: str, data: bytes, properties: Properties, condition: Condition | None = None
+        ) -> str:
+            if condition is not None and condition.etag is not None and not self.is_over:
+                self.is_over = True
+                del self.blobs[name]
+                raise refusal
+            return await super().put(name, data, properties, condition)
+
+    path = tmp_path / "f"
+    path.write_bytes(b"old")
+    backups = Deleted()
+    engine = Engine(Settings((), concurrency=8, list_budget=1), backups, MemoryContainer())
+    await copy(engine, path)
+    path.write_bytes(b"new")
+    end = await copy(engine, path)
+    engine.close()
+    assert backups.is_over
+    assert isinstance(end, Copied)
+    assert await backups.get(blob(path)) == b"new"
+
+
 async def test_other_times_beside_the_same_content_are_saved(
     engine: Engine, backups: Watched, tmp_path: Path
 ) -> None:
@@ -202,26 +239,83 @@ async def test_a_blob_that_never_stays_still_fails_its_file_and_is_left_as_it_is
     assert await backups.get(blob(path)) == b"another's"
 
 
-async def test_what_nobody_expects_of_one_item_is_the_end_of_that_item_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [5, SINGLE_PUT + 5])
+async def test_a_write_whose_answer_is_lost_is_not_taken_for_another_writers_and_sent_again(
+    azurite: Azurite, tmp_path: Path, size: int
+) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(os.urandom(size))
+    sent: Counter[str] = Counter()
+
+    def lose_the_first_answer(request: Request) -> Trouble | None:
+        part = "block" if "comp=block&" in f"{request.query}&" else "blob"
+        sent[part] += request.method == "PUT"
+        is_first = request.method == "PUT" and part == "blob" and sent[part] == 1
+        return Trouble.ANSWER_RESET if is_first else None
+
+    with storage_proxy(azurite) as proxy:
+        storage = connect({"AzureWebJobsStorage": proxy.connection_string})
+        container = storage.container(f"test-{uuid.uuid4().hex}")
+        await container.put("warm", b"", Properties())  # the container is there
+        engine = Engine(Settings((), concurrency=8, list_budget=1), container, MemoryContainer())
+        try:
+            with proxy.rule(blob(path), lose_the_first_answer):
+                end = await copy(engine, path)
+            found = await container.find(blob(path))
+        finally:
+            engine.close()
+            await storage.close()
+    assert found is not None
+    assert isinstance(end, Copied)
+    assert (end.etag, end.md5) == (found.etag, found.md5)
+    assert sent == Counter({"blob": 2, "block": 2 if size > SINGLE_PUT else 0})
+
+
+@pytest.mark.parametrize("data", [b"", b"small"])
+async def test_blocks_that_a_broken_attempt_left_are_no_other_writer(
+    storage: Storage, tmp_path: Path, data: bytes
+) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(data)
+    container = storage.container(f"test-{uuid.uuid4().hex}")
+    left = b"of when it was large"
+    await container.stage(blob(path), f"{uuid.uuid4().hex}-00000", left, md5(left))
+    engine = Engine(Settings((), concurrency=8, list_budget=1), container, MemoryContainer())
+    end = await copy(engine, path)
+    engine.close()
+    assert isinstance(end, Copied)
+    assert await container.get(blob(path)) == data
+
+
+@pytest.mark.parametrize("log_paths", [True, False])
+async def test_what_nobody_expects_of_one_item_is_the_end_of_that_item_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, log_paths: bool
+) -> None:
     class Odd(MemoryContainer):
         async def put(
             self, name: str, data: bytes, properties: Properties, condition: Condition | None = None
         ) -> str:
             if name.endswith("f1"):
-                raise ZeroDivisionError
+                raise ZeroDivisionError(f"at {name}")
             return await super().put(name, data, properties, condition)
 
     items = [Item(f"f{number}", "file", 1) for number in range(3)]
     for item in items:
         (tmp_path / item.path).write_bytes(b"x")
-    engine = Engine(Settings((), concurrency=8, list_budget=1), Odd(), MemoryContainer())
+    caplog.set_level("INFO")
+    settings = Settings((), concurrency=8, list_budget=1, log_paths=log_paths)
+    engine = Engine(settings, Odd(), MemoryContainer())
     ends = await Copier(engine, Place(str(tmp_path), os.path.realpath(tmp_path))).copy(items)
     engine.close()
     assert [str(end) if isinstance(end, SourceError) else type(end) for end in ends] == [
         Copied,
-        "an unexpected ZeroDivisionError",
+        "an unexpected zero division error",
         Copied,
     ]
+    (said,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert "ZeroDivisionError" in said
+    assert "raise ZeroDivisionError(" in said, "it does not say where it happened"
+    assert ("f1" in caplog.text) == log_paths
 
 
 async def test_an_empty_directory_that_was_huge_once_is_saved_again(
@@ -237,30 +331,3 @@ async def test_an_empty_directory_that_was_huge_once_is_saved_again(
         copier = Copier(engine, Place(str(tmp_path), os.path.realpath(tmp_path)))
         (end,) = await copier.copy([Item("d", "directory")])
         assert isinstance(end, Copied)
-
-
-async def test_a_large_file_whose_commit_meets_itself_is_not_sent_again(tmp_path: Path) -> None:
-    path = tmp_path / "f"
-    path.write_bytes(b"1" * (SINGLE_PUT + 10))
-    staged = 0
-
-    class LosesAnAnswer(MemoryContainer):
-        async def stage(self, name: str, block_id: str, data: bytes, md5: bytes) -> None:
-            nonlocal staged
-            staged += 1
-            await super().stage(name, block_id, data, md5)
-
-        async def commit(
-            self,
-            name: str,
-            block_ids: Sequence[str],
-            properties: Properties,
-            condition: Condition | None = None,
-        ) -> str:
-            await super().commit(name, block_ids, properties, condition)
-            return await super().commit(name, block_ids, properties, condition)
-
-    engine = Engine(Settings((), concurrency=8, list_budget=1), LosesAnAnswer(), MemoryContainer())
-    assert isinstance(await copy(engine, path), Copied)
-    assert staged == 2
-    engine.close()

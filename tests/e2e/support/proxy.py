@@ -41,6 +41,9 @@ class Trouble(StrEnum):
     ANSWER_RESET = "the work is done, the connection is reset in the middle of the answer"
     SLOW = "the answer comes late and in two pieces"
     BUSY = "503 ServerBusy"
+    BUSY_FOR_5_SECONDS = "503 ServerBusy, with Retry-After: 5"
+    BUSY_FOR_AN_HOUR = "503 ServerBusy, with Retry-After: 3600"
+    TOO_MANY = "429 TooManyRequests"
     BUSY_PAGE = "503 with a page that is not the service's own"
     BUSY_SILENT = "503 without a body"
     INTERNAL = "500 InternalError"
@@ -276,14 +279,18 @@ def _answer(
     return "\r\n".join([*lines, "", ""]).encode("latin-1"), b"" if head_only else body
 
 
-def _refusal(status: int, code: str) -> tuple[int, dict[str, str], bytes]:
-    """The service's error document."""
+def _refusal(status: int, code: str, **more: str) -> tuple[int, dict[str, str], bytes]:
+    """The service's error document, with `more` headers; an underscore stands for a hyphen."""
     text = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>Not now.</Message></Error>"
-    return status, {"Content-Type": "application/xml", "x-ms-error-code": code}, text.encode()
+    headers = {"Content-Type": "application/xml", "x-ms-error-code": code}
+    return status, headers | {name.replace("_", "-"): value for name, value in more.items()}, text.encode()
 
 
 _CANNED: Mapping[Trouble, tuple[int, dict[str, str], bytes]] = {
     Trouble.BUSY: _refusal(503, "ServerBusy"),
+    Trouble.BUSY_FOR_5_SECONDS: _refusal(503, "ServerBusy", Retry_After="5"),
+    Trouble.BUSY_FOR_AN_HOUR: _refusal(503, "ServerBusy", Retry_After="3600"),
+    Trouble.TOO_MANY: _refusal(429, "TooManyRequests"),
     Trouble.BUSY_PAGE: (503, {"Content-Type": "text/html"}, b"<html>Try again later</html>"),
     Trouble.BUSY_SILENT: (503, {}, b""),
     Trouble.INTERNAL: _refusal(500, "InternalError"),

@@ -43,6 +43,11 @@ class Tally(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         return msgspec.to_builtins(self)
 
     @property
+    def saved(self) -> int:
+        """Entries that were saved."""
+        return self.files + self.links + self.directories
+
+    @property
     def entries(self) -> int:
         """Entries that were to be saved."""
-        return self.files + self.links + self.directories + self.failed
+        return self.saved + self.failed

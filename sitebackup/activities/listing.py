@@ -84,7 +84,7 @@ async def _list_into_plan(asked: ListRequest, engine: Engine) -> Listed:
         plans=(Plan(listing.plan.id, len(listing.plan.batches), bool(listing.odd)),),
         portions=tuple(Portion(listing.plan.id, number) for number in range(portions)),
         troubles=tuple(listing.troubles[:1]),
-        advanced=True,
+        advanced=not listing.troubles or listing.found.entries > 0,
     )
 
 

@@ -161,14 +161,12 @@ class _Backup:
         if compared.findings.wrong:
             raise BackupFailedError(words.mismatch(compared.findings))
         tally, entries = written.tally, self._status.found.entries
-        if self._asked.allow_partial:
-            return
-        if tally.failed:
-            raise BackupFailedError(words.partial(entries, written, self._status.manifest or ""))
         if entries >= SHRUNK_FROM and tally.vanished > entries / 2:
             raise BackupFailedError(
                 f"{tally.vanished} of {entries} entries vanished while the backup ran: more than half."
             )
+        if tally.failed and not (self._asked.allow_partial and tally.saved):
+            raise BackupFailedError(words.partial(entries, written, self._status.manifest or ""))
 
 
 def _iso(moment: datetime) -> str:

@@ -23,6 +23,9 @@ Five attempts in half a minute, which is longer than a worker takes to start. A 
 activity knows is an answer, and `patience` waits for it.
 """
 
+_MOST_WORDS = 300
+"""Characters of a failure's message."""
+
 type Steps[T] = Generator[Task[Any], Any, T]
 
 
@@ -37,14 +40,22 @@ class Call[A: Answer]:
         """Return the answer of a task that has ended."""
         kind = type(self.undone)
         if self.task.is_failed:
-            # Azure gives no message for an orchestration that was terminated.
-            reason = self.task.get_exception().details.message or "A part of the run ended without a word."
+            reason = _first_line(self.task.get_exception().details.message)
             return msgspec.structs.replace(self.undone, troubles=(reason,))
         answer = kind.from_json(self.task.get_result())
         only = kind(troubles=answer.troubles, errors=answer.errors)
         if answer == only != kind():
             return msgspec.structs.replace(self.undone, troubles=answer.troubles, errors=answer.errors)
         return answer
+
+
+def _first_line(message: str) -> str:
+    """Return what a failure says, without a stack: it gets into the custom status.
+
+    Azure says nothing of an orchestration that was terminated.
+    """
+    line = message.strip().partition("\n")[0][:_MOST_WORDS].rstrip(": ")
+    return line or "A part of the run ended without a word."
 
 
 def activity[A: Answer](ctx: OrchestrationContext, name: str, request: Message, undone: A) -> Call[A]:

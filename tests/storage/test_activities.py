@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -258,6 +258,15 @@ async def test_a_silent_share_does_not_stop_the_backup_of_another_root(
             assert told.troubles == ("The disk or share has not answered for 0.5 seconds",)
             assert told.errors == ()
     assert len(backups.blobs) == 2
+
+
+async def test_directories_that_do_not_answer_and_nothing_else_are_no_progress(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await leave(cast(MemoryContainer, engine.runs), tmp_path, "d")
+    monkeypatch.setattr(listing, "walk", a_walk_of(Unreached("d", "Host is down")))
+    answer = await list_tree(engine, tmp_path, Portion("p", 0))
+    assert (len(answer.troubles), len(answer.portions), answer.advanced) == (1, 1, False)
 
 
 async def test_an_entry_that_the_listing_cannot_save_is_an_outcome_of_the_listing(

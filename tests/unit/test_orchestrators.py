@@ -49,9 +49,9 @@ GOOD_END: dict[str, Activity] = {
 }
 
 
-def written(*named: str, failed: int = 0, vanished: int = 0) -> dict[str, Any]:
+def written(*named: str, failed: int = 0, vanished: int = 0, files: int = 1) -> dict[str, Any]:
     """What the manifest's writer says."""
-    tally = Tally(failed=failed, vanished=vanished)
+    tally = Tally(files=files, failed=failed, vanished=vanished)
     return Written(manifest="run/manifest.ndjson", tally=tally, named=named).to_json()
 
 
@@ -323,8 +323,40 @@ def test_a_tree_of_which_more_than_half_vanished_fails_the_run() -> None:
         ),
         names.WRITE_MANIFEST: lambda _: written(vanished=100),
     }
-    _, run = backup(activities)
-    assert run.failure == "100 of 102 entries vanished while the backup ran: more than half."
+    for request in ("/site", {"rootDirectory": "/site", "allowPartial": True}):
+        run = Hub(activities).run(names.BACKUP_SITE_CONTENT, request)
+        assert run.failure == "100 of 102 entries vanished while the backup ran: more than half."
+
+
+def test_a_run_that_saved_nothing_fails_even_if_a_partial_backup_is_allowed() -> None:
+    activities: dict[str, Activity] = {
+        **flat(3),
+        names.COPY_FILE_TO_BLOB: failed,
+        names.WRITE_MANIFEST: lambda _: written("a: Permission denied", failed=3, files=0),
+    }
+    run = Hub(activities).run(names.BACKUP_SITE_CONTENT, {"rootDirectory": "/site", "allowPartial": True})
+    assert run.failure is not None
+    assert run.failure.startswith("3 of 3 entries were not backed up: a: Permission denied")
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("", "A part of the run ended without a word."),
+        ("ValueError: ", "ValueError"),
+        ("lost\n  File /srv/secret", "lost"),
+        ("x" * 1_000, "x" * 300),
+    ],
+)
+def test_no_stack_and_no_long_text_of_a_failure_gets_into_the_custom_status(
+    message: str, expected: str
+) -> None:
+    def lose(_: Any) -> Any:
+        raise RuntimeError(message)
+
+    _, run = backup({**flat(1), names.COPY_FILE_TO_BLOB: lose})
+    assert run.failure == f"Gave up after waiting 705 seconds in all: {expected}"
+    assert {status["waitingFor"] for status in run.statuses if "waitingFor" in status} == {expected}
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,9 @@
 """The failure policy, as types.
 
 Trouble with a source file is an outcome of that file (`SourceError`, `BlobRefusedError`): recorded, reported,
-never the end of the other files. Trouble with the destination, or with the disk as a whole, ends the attempt:
-`StorageUnavailableError` and `SourceUnavailableError` may pass, so they are raised and the retry policy sees
-them; `FatalError` cannot, and since a durable retry policy retries every exception, an activity returns it as
-data and the orchestration ends at once.
+never the end of the other files. Trouble with the destination, or with the disk as a whole, leaves work
+undone: an `UnavailableError` may pass, so the orchestration waits and has that work done again; a `FatalError`
+cannot, so the orchestration ends. An activity answers both as data (`activities.running`).
 """
 
 import errno

@@ -27,4 +27,4 @@ ACTIVITIES: Mapping[str, Body] = {
     names.VERIFY_MANIFEST: verify_manifest,
     names.VERIFY_BLOBS: verify_blobs,
 }
-"""Bodies for `sitebackup.activities.run`."""
+"""Bodies for `sitebackup.activities.running.run`."""

@@ -1,10 +1,10 @@
-"""Blob storage behind a small Protocol, and settings -> clients.
+"""Blob storage behind a small Protocol.
 
 Every call has a time limit. Transient trouble is retried here with exponential back-off and jitter, for about
 twenty seconds where storage answers and `CALL_TIMEOUT` at most, and in an outage not at all; what still fails
-is raised as `StorageUnavailableError` and is the retry policy's matter. What cannot succeed is not retried.
-Service codes become the app's own errors in one place, `_translate`; their messages carry the service's code
-and request id, never a URL's query or a header.
+is raised as `StorageUnavailableError`, and the orchestration waits for it to pass. What cannot succeed is not
+retried. Service codes become the app's own errors in one place, `translation`; their messages carry the
+service's code and request id, never a URL's query or a header.
 """
 
 import asyncio
@@ -68,7 +68,7 @@ class Container(Protocol):
 
     Every method raises `StorageUnavailableError`, `FatalError` or `BlobRefusedError`. Writes return the new
     ETag. Without a condition they overwrite; with one that is not met they raise `ConditionNotMetError`. A
-    write whose answer was lost is tried again, and may find itself to be what its condition is not met by.
+    write whose answer was lost is tried again, and may then fail its own condition.
     """
 
     async def put(

@@ -22,7 +22,7 @@ class Engine:
 
     `id` tells the process from every other. `transfers` bounds the requests with content in flight, over all
     activities of the process, to `BACKUP_CONCURRENCY` and to what the service can bear, `memory` the bytes of
-    their content. Who needs both takes memory first. `disk` gives the threads that touch the tree below a
+    their content. Take memory before a slot. `disk` gives the threads that touch the tree below a
     root.
     """
 

@@ -5,7 +5,7 @@ and counts. Everything is below `<run>/`, the orchestration's instance ID.
 
     <run>/plans/<plan>.ndjson               the index of the batches, then one line an item
     <run>/plans/<plan>.left-<n>.ndjson      one line a directory that the listing did not enter: a portion
-    <run>/attempts/<plan>-<batch>.ndjson    what was begun of a batch, and what is done of it, until all is
+    <run>/attempts/<plan>-<batch>.ndjson    what an attempt at a batch has begun, and what is done
     <run>/outcomes/<plan>-<batch>.ndjson    one line an item of a batch, sorted by path
     <run>/manifest.ndjson                   what the run saved and what it did not
 

@@ -2,8 +2,8 @@
 
 Trouble with a source file is an outcome of that file (`SourceError`, `BlobRefusedError`): recorded, reported,
 never the end of the other files. Trouble with the destination, or with the disk as a whole, leaves work
-undone: an `UnavailableError` may pass, so the orchestration waits and has that work done again; a `FatalError`
-cannot, so the orchestration ends. An activity answers both as data (`activities.running`).
+undone. An `UnavailableError` may pass: the orchestration waits and has that work done again. A `FatalError`
+cannot: the orchestration ends. An activity answers both as data (`activities.running`).
 """
 
 import errno

@@ -1,6 +1,5 @@
 """A function app in the local host, one worker process: this project's, or the tutorial's."""
 
-import logging
 import os
 import time
 from collections.abc import Generator
@@ -9,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from durabletask.client import TaskHubGrpcClient
-from durabletask.history import SubOrchestrationInstanceCreatedEvent
 
+from benchmarks.histories import histories
 from benchmarks.trees import CACHE, KIB, many_files
 from benchmarks.uploads import CONCURRENCY
 from localstack.client import BackupClient
@@ -68,28 +66,8 @@ class App:
         return worker
 
     def events(self, run: Run) -> list[int]:
-        """Return the number of events in each history of a run: its own, and its sub-orchestrations'.
-
-        Raw events as the task hub holds them; the management API drops some and merges others.
-        """
-        counts: list[int] = []
-        address = f"127.0.0.1:{self._hub_port()}"
-        with TaskHubGrpcClient(host_address=address, logger=logging.getLogger(__name__)) as hub:
-            unread = [run.instance_id]
-            while unread:
-                history = hub.get_orchestration_history(unread.pop())
-                counts.append(len(history))
-                parts = (
-                    event for event in history if isinstance(event, SubOrchestrationInstanceCreatedEvent)
-                )
-                unread += [part.instance_id for part in parts]
-        return counts
-
-    def _hub_port(self) -> int:
-        """Return the other port that the host listens on: its task hub's."""
-        connections = psutil.Process(self._host.pid).net_connections("tcp")
-        (port,) = {each.laddr.port for each in connections if each.status == "LISTEN"} - {self._host.port}
-        return port
+        """Return the number of events in each history of a run: its own, and its sub-orchestrations'."""
+        return [len(history) for history in histories(self._host, run.instance_id)]
 
 
 @contextmanager

@@ -37,10 +37,17 @@ def many_files(count: int, least: int, most: int) -> Path:
 @contextmanager
 def temporary_files(count: int, size: int) -> Generator[Path]:
     """A tree of `count` files of `size` bytes each, deleted in the end."""
-    with tempfile.TemporaryDirectory(dir=_cache()) as tree:
+    with temporary_folder() as tree:
         for number in range(count):
-            _write_random(Path(tree) / f"{number:03}.bin", size)
-        yield Path(tree)
+            _write_random(tree / f"{number:03}.bin", size)
+        yield tree
+
+
+@contextmanager
+def temporary_folder() -> Generator[Path]:
+    """A folder, deleted in the end."""
+    with tempfile.TemporaryDirectory(dir=_cache()) as folder:
+        yield Path(folder)
 
 
 def delete() -> None:

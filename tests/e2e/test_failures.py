@@ -23,17 +23,6 @@ from tests.e2e.support.trees import Size, Tree, make_tree, total_bytes
 from tests.e2e.support.waiting import wait_until
 
 
-def workers_of(app: RunningApp) -> list[psutil.Process]:
-    """The processes that run the app's functions, without those that have just died."""
-    assert app.host is not None
-    workers: list[psutil.Process] = []
-    for child in psutil.Process(app.host.pid).children(recursive=True):
-        with suppress(psutil.NoSuchProcess):
-            if "devhost.worker_main" in child.cmdline():
-                workers.append(child)
-    return workers
-
-
 def wait_for_progress(app: RunningApp, started: Document, files: int) -> None:
     """Return when at least `files` files are copied; fail if the backup ends before."""
     document: Document = {}
@@ -114,14 +103,14 @@ def test_a_worker_killed_in_mid_backup_loses_nothing(new_app: NewApp, tmp_path: 
     started = app.client.start(str(root))
     wait_for_progress(app, started, 100)
 
-    victim = workers_of(app)[0]
+    victim = app.workers()[0]
     victim.kill()
 
     document = app.client.wait(started, 60)
     assert document["runtimeStatus"] == "Completed", document
     assert document["output"] == total_bytes(root)
     assert_container_equals_tree(app.container, root)
-    assert victim.pid not in [worker.pid for worker in workers_of(app)]
+    assert victim.pid not in [worker.pid for worker in app.workers()]
 
 
 @pytest.mark.timeout(180)
@@ -136,7 +125,7 @@ def test_workers_killed_twenty_times_in_one_backup_lose_nothing(new_app: NewApp,
     kills = 0
     while kills < 20:
         time.sleep(dice.uniform(0, 0.6))
-        if alive := workers_of(app):
+        if alive := app.workers():
             dice.choice(alive).kill()
             kills += 1
     killed_while_running = app.client.status(started)["runtimeStatus"]
@@ -181,7 +170,7 @@ def test_a_file_that_ends_its_worker_each_time_fails_by_itself_and_the_others_ar
 
         def end_worker(request: Request) -> None:
             if request.method == "PUT":
-                for worker in workers_of(app):
+                for worker in app.workers():
                     with suppress(psutil.NoSuchProcess):
                         if any(file.path == str(root / "poison") for file in worker.open_files()):
                             worker.kill()

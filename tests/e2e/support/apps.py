@@ -4,10 +4,11 @@ import json
 import os
 import socket
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import httpx
+import psutil
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from localstack.azurite import Azurite
@@ -38,6 +39,16 @@ class RunningApp:
         """Run a backup of `root` to its end, within `timeout` seconds; returns the final status document."""
         return self.client.wait(self.client.start(str(root)), timeout)
 
+    def workers(self) -> list[psutil.Process]:
+        """The processes that run its functions, without those that have just died."""
+        assert self.host is not None
+        workers: list[psutil.Process] = []
+        for child in psutil.Process(self.host.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if "devhost.worker_main" in child.cmdline():
+                    workers.append(child)
+        return workers
+
     def start(self, function: str, request: object) -> httpx.Response:
         """POST `request`, as JSON, to start the orchestrator `function`; returns whatever the app answers."""
         url = f"{self.base_url}/orchestrators/{function}"
@@ -51,11 +62,13 @@ class RunningApp:
 
 
 @contextmanager
-def running_app(azurite: Azurite, environ: Mapping[str, str]) -> Generator[RunningApp]:
+def running_app(
+    azurite: Azurite, environ: Mapping[str, str], *, crash_limit: bool = True
+) -> Generator[RunningApp]:
     """The app on a free port with `azurite` as its storage and `environ` on top of a clean environment."""
     settings = {**clean_environ(), STORAGE_SETTING: azurite.connection_string, **environ}
     with (
-        Host(0, settings, quiet=True) as host,
+        Host(0, settings, quiet=True, crash_limit=crash_limit) as host,
         _reach(host.base_url, azurite.connection_string, host) as app,
     ):
         yield app

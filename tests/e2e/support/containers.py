@@ -10,6 +10,7 @@ import os
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,28 +23,48 @@ _ESCAPE = re.compile(rb"%([0-9A-F]{2})")
 _ODD = re.compile(r"[^A-Za-z0-9/_-]")  # what a name may have in another form
 
 
-def assert_container_equals_tree(container: ContainerClient, root: Path) -> None:
-    """Fail unless the blobs below `root`'s own name are what it holds, and nothing else.
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a container and a tree differ in: entries without a blob, blobs without an entry or of another."""
+
+    lost: list[bytes]
+    extra: list[bytes]
+    wrong: list[str]
+
+
+def compare(container: ContainerClient, root: Path) -> Comparison:
+    """Hold the blobs below `root`'s own name against what it holds.
 
     Files and links are compared byte for byte, MD5 and metadata included; a directory has a blob if nothing
     else is in it. Blobs of other trees may be in the container too.
     """
     below = os.fsencode(root).lstrip(b"/") + b"/"
     blobs: dict[bytes, BlobProperties] = {}
+    twice: list[bytes] = []
     plain = _ODD.split(str(root).lstrip("/"), maxsplit=1)[0]
     for blob in container.list_blobs(plain, include=["metadata"]):
         path = _path_of(blob.name)
+        if path in blobs:
+            twice.append(path)
         if path.startswith(below):
-            assert path not in blobs, f"{blob.name!r} and {blobs[path].name!r} are the same file"
             blobs[path] = blob
     entries = {os.fsencode(path).lstrip(b"/"): path for path in saved_entries(root)}
-
-    assert sorted(entries.keys() - blobs.keys()) == [], "entries without a blob"
-    assert sorted(blobs.keys() - entries.keys()) == [], "blobs without an entry"
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        pairs = [(container, blobs[key], path) for key, path in entries.items()]
+        pairs = [(container, blobs[key], path) for key, path in entries.items() if key in blobs]
         different = [text for text in pool.map(_difference, pairs) if text is not None]
-    assert different == [], "blobs that are not their entry"
+    return Comparison(
+        lost=sorted(entries.keys() - blobs.keys()),
+        extra=sorted(blobs.keys() - entries.keys()) + twice,
+        wrong=different,
+    )
+
+
+def assert_container_equals_tree(container: ContainerClient, root: Path) -> None:
+    """Fail unless `compare` finds no difference."""
+    found = compare(container, root)
+    assert found.lost == [], "entries without a blob"
+    assert found.extra == [], "blobs without an entry"
+    assert found.wrong == [], "blobs that are not their entry"
 
 
 def blob_content(container: ContainerClient, path: Path) -> bytes:

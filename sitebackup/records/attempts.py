@@ -5,11 +5,14 @@ attempt at a batch first writes what it begins. What it finds there is of an ear
 items that were under way may have ended its worker. They are then copied in smaller and smaller slices, down
 to that one item, and what is done stays done.
 
-    {"process": ..., "begun": 500, "breaks": 0}    that process has begun the first 500 items without outcome
-    {"path": ...}                                  one line an outcome, as in the outcomes of a batch
+    {"process": ..., "attempt": ..., "begun": 500, "breaks": 0}
+        That attempt of that process has begun the first 500 items without an outcome.
+    {"path": ...}
+        One line an outcome, as in the outcomes of a batch.
 """
 
 import json
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -48,6 +51,7 @@ class AttemptRecord:
         self._container = container
         self._name = name
         self._process = process
+        self._attempt = uuid.uuid4().hex
         self._condition: Condition = ABSENT
 
     async def begin(self, items: int) -> Attempt | None:
@@ -69,9 +73,21 @@ class AttemptRecord:
             raise StorageUnavailableError("Another attempt at the same files is under way.") from error
 
     async def _put(self, attempt: Attempt, process: str | None) -> None:
-        head = {"process": process, "begun": attempt.begun, "breaks": attempt.breaks}
+        head = {
+            "process": process,
+            "attempt": self._attempt,
+            "begun": attempt.begun,
+            "breaks": attempt.breaks,
+        }
         data = ndjson([head, *(outcome.to_json() for outcome in attempt.outcomes.values())])
-        etag = await self._container.put(self._name, data, Properties(md5(data)), self._condition)
+        digest = md5(data)
+        try:
+            etag = await self._container.put(self._name, data, Properties(digest), self._condition)
+        except ConditionNotMetError:
+            blob = await self._container.find(self._name)
+            if blob is None or blob.md5 != digest:
+                raise
+            etag = blob.etag  # of this write, whose answer was lost
         self._condition = Condition(etag)
 
     async def _read(self) -> Attempt:

@@ -208,6 +208,28 @@ async def test_storage_that_fails_for_a_while_in_one_process_is_no_file_that_end
         assert (await attempt(engine, plan)).tally == Tally(files=1, bytes=1)
 
 
+async def test_a_note_whose_answer_was_lost_is_not_taken_for_another_attempts(tmp_path: Path) -> None:
+    class Twice(MemoryContainer):
+        """Carries out each write about attempts, and again, as when the first answer is lost."""
+
+        async def put(
+            self, name: str, data: bytes, properties: Properties, condition: Condition | None = None
+        ) -> str:
+            etag = await super().put(name, data, properties, condition)
+            return await super().put(name, data, properties, condition) if "/attempts/" in name else etag
+
+    chances = iter([True])
+
+    def end_once(_: str) -> None:
+        if next(chances, False):
+            raise WorkerEndedError
+
+    runs = Twice()
+    plan = await plan_of(runs, tmp_path, 20)
+    answer, broken = await attempts_in_new_processes(Fragile(end_once), runs, tmp_path, plan)
+    assert (answer.tally, answer.troubles, broken) == (Tally(files=20, bytes=20), (), 1)
+
+
 async def test_a_file_that_takes_longer_than_an_activity_may_fails_by_itself(
     runs: MemoryContainer, tmp_path: Path
 ) -> None:

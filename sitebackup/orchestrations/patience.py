@@ -46,10 +46,10 @@ class Patience:
         if answer.errors:
             first, *others = answer.errors
             raise GaveUpError(first + (f" And {len(others)} more errors." if others else ""))
+        if answer.advanced or not answer.troubles:
+            self._left = iter(self._waits)
         if not answer.troubles:
             return False
-        if answer.advanced:
-            self._left = iter(self._waits)
         seconds = next(self._left, None)
         if seconds is None or len(self._waited) == MOST_WAITS:
             self._show(None)

@@ -397,6 +397,19 @@ def test_outages_that_let_something_be_done_in_between_do_not_add_up_to_one() ->
     assert max(instance.longest_history for instance in hub.instances) <= MOST_EVENTS
 
 
+def test_an_outage_after_work_that_met_none_is_waited_for_as_a_new_one() -> None:
+    calls = 0
+
+    def copy(request: Any) -> dict[str, Any]:
+        nonlocal calls
+        calls += 1
+        return down() if calls < len(WAITS) else copied(request)
+
+    _, run = backup({**flat(1), names.COPY_FILE_TO_BLOB: copy, names.VERIFY_MANIFEST: lambda _: down()})
+    waited = sum(WAITS[:-1]) + sum(WAITS)
+    assert run.failure == f"Gave up after waiting {waited} seconds in all: storage is down"
+
+
 def test_even_a_run_that_gets_ahead_does_not_wait_for_ever() -> None:
     many = MOST_WAITS + 1
     hub, run = backup({**flat(many), names.COPY_FILE_TO_BLOB: outages(many)})

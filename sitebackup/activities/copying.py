@@ -8,7 +8,7 @@ worker is found.
 import asyncio
 import os
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 from sitebackup.activities import copier
@@ -35,6 +35,9 @@ from sitebackup.tree.walking import Item
 
 MOST_BREAKS = 3
 """Attempts at a single item that may end without a word before it counts as what ends them."""
+
+_MOST_OF_IT = 0.9
+"""Of an activity's time: a single item that takes longer than so much of it takes too long."""
 
 _READ_AT_ONCE = 8
 """Files that are read in one go, at most."""
@@ -75,13 +78,15 @@ async def _copy_batch(asked: CopyRequest, engine: Engine) -> Copied:
     place, items = await engine.plans.read_batch(asked.run, asked.plan, asked.batch)
     await engine.disk(place.root)(lambda: check_place(place, engine))
     record = AttemptRecord(engine.runs, attempt_name(asked.run, asked.plan, asked.batch), engine.id)
-    earlier = await record.begin(len(items))
-    if earlier is not None:
-        with suppress(BlobMissingError):
-            done = await read_outcomes(engine.runs, asked.run, asked.plan, asked.batch)
-            return Copied(tally=Tally.of(outcome.tally for outcome in done), advanced=True)
-    batch = _Batch(engine, place, items, record, earlier)
-    trouble = await batch.copy()
+    async with engine.quarantine.together():
+        earlier = await record.begin(len(items))
+        if earlier is not None:
+            with suppress(BlobMissingError):
+                done = await read_outcomes(engine.runs, asked.run, asked.plan, asked.batch)
+                return Copied(tally=Tally.of(outcome.tally for outcome in done), advanced=True)
+        batch = _Batch(engine, place, items, record, earlier)
+        trouble = await batch.copy()
+    trouble = trouble or await batch.copy_suspects()
     if trouble:
         undone = (Share(asked.plan, asked.batch, 1),)
         return Copied(shares=undone, troubles=(trouble,), advanced=batch.advanced)
@@ -95,8 +100,8 @@ async def _copy_batch(asked: CopyRequest, engine: Engine) -> Copied:
 class _Batch:
     """One attempt at a batch: all items at once, unless an earlier attempt broke.
 
-    Then the items that were under way are suspects, and are copied in slices, before all others. `advanced`:
-    whether something was done.
+    Then the items that were under way are copied in slices, before all others. One that was under way by
+    itself is a suspect: it is left for last. `advanced`: whether something was done.
     """
 
     def __init__(
@@ -108,15 +113,16 @@ class _Batch:
         earlier: Attempt | None,
     ) -> None:
         self._copier = Copier(engine, place)
+        self._quarantine = engine.quarantine
         self._items = items
         self._record = record
         self._attempt = earlier or Attempt()
-        self._suspects = earlier.begun if earlier is not None else 0
+        self._doubtful = earlier.begun if earlier is not None else 0
         self._is_noted = earlier is None  # by the record, which says that all is begun
         self._seconds = engine.activity_seconds
         self._deadline = asyncio.get_running_loop().time() + self._seconds
         self.advanced = False
-        if self._suspects == 1:
+        if self._attempt.broke and self._doubtful == 1:
             self._count_a_break()
 
     @property
@@ -125,33 +131,43 @@ class _Batch:
         return list(self._attempt.outcomes.values())
 
     async def copy(self) -> str | None:
-        """Copy what is not done; return the trouble that left something undone, if there was one."""
-        size = max(1, self._suspects // _SLICES)
-        is_first = True
-        while undone := self._undone():
-            begun = undone[: min(size, self._suspects) or None]
-            self._suspects = max(0, self._suspects - size)
-            if not self._is_noted:
-                await self._note(len(begun))
-            trouble, late = await self._copy_slice(begun)
-            if late == len(begun) == 1 and is_first:
-                self._end([_failed(begun[0], f"took longer than {self._seconds:.0f} seconds")])
-            elif trouble:
-                await self._note(late, is_over=True)
+        """Copy all but suspects; return the trouble that left something undone, if there was one."""
+        size = max(1, self._doubtful // _SLICES)
+        while undone := self._undone(suspects=False):
+            begun = undone[: min(size, self._doubtful) or None]
+            self._doubtful = max(0, self._doubtful - size)
+            if trouble := await self._copy_slice(begun):
                 return trouble
-            self._is_noted = is_first = False
         return None
 
-    def _undone(self) -> list[Item]:
-        return [item for item in self._items if item.path not in self._attempt.outcomes]
+    async def copy_suspects(self) -> str | None:
+        """Copy the suspects, when all others are done, and while nothing else is under way in the process.
+
+        So nobody else is suspected because of them, and they are not because of anybody else.
+        """
+        for item in self._undone(suspects=True):
+            await self._note(0)  # it is not under way while it waits
+            async with AsyncExitStack() as stack:
+                try:
+                    async with asyncio.timeout_at(self._deadline):
+                        await stack.enter_async_context(self._quarantine.alone())
+                except TimeoutError:
+                    return "A file that may have ended its worker waits until nothing else is under way."
+                if trouble := await self._copy_slice([item]):
+                    return trouble
+        return None
+
+    def _undone(self, *, suspects: bool) -> list[Item]:
+        done, breaks = self._attempt.outcomes, self._attempt.breaks
+        return [item for item in self._items if item.path not in done and (item.path in breaks) == suspects]
 
     def _count_a_break(self) -> None:
         """An attempt broke while a single item was under way: the third time, that item has failed."""
-        self._attempt.breaks += 1
-        if self._attempt.breaks == MOST_BREAKS:
-            reason = f"its worker ended while it was copied, {MOST_BREAKS} times"
-            self._end([_failed(self._undone()[0], reason)])
-            self._suspects = 0
+        item = (self._undone(suspects=False) or self._undone(suspects=True))[0]
+        breaks = self._attempt.count_a_break(item.path)
+        if breaks == MOST_BREAKS:
+            self._end([_failed(item, f"its worker ended while it was copied, {MOST_BREAKS} times")])
+        self._doubtful = 0
 
     async def _note(self, begun: int, *, is_over: bool = False) -> None:
         self._attempt.begun = begun
@@ -161,15 +177,27 @@ class _Batch:
         """Take the outcomes of items that are done."""
         if outcomes:
             self._attempt.add(outcomes)
-            self._attempt.breaks = 0
             self.advanced = True
 
-    async def _copy_slice(self, items: Sequence[Item]) -> tuple[str | None, int]:
+    async def _copy_slice(self, items: Sequence[Item]) -> str | None:
+        """Note that `items` are under way, and copy them; return the first trouble that left one undone."""
+        if not self._is_noted:
+            await self._note(len(items))
+        self._is_noted = False
+        seconds = self._deadline - asyncio.get_running_loop().time()
+        trouble, late = await self._copy_within(seconds, items)
+        if late == len(items) == 1 and seconds > _MOST_OF_IT * self._seconds:
+            self._end([_failed(items[0], f"took longer than {seconds:.0f} seconds")])
+        elif trouble:
+            await self._note(late, is_over=True)
+            return trouble
+        return None
+
+    async def _copy_within(self, seconds: float, items: Sequence[Item]) -> tuple[str | None, int]:
         """Copy `items`; return the first trouble that left one undone, and how many lacked time."""
         parts = pack(items, _READ_AT_ONCE, _READ_BYTES)
         copies = {asyncio.ensure_future(self._copier.copy(part)): part for part in parts}
         try:
-            seconds = self._deadline - asyncio.get_running_loop().time()
             ended, late = await asyncio.wait(copies, timeout=max(0, seconds))
             results = [pair for copy in ended for pair in zip(copies[copy], copy.result(), strict=True)]
         finally:

@@ -5,6 +5,7 @@ import uuid
 from sitebackup.blobs.container import Container
 from sitebackup.blobs.slots import Slots
 from sitebackup.engine.limits import ByteBudget
+from sitebackup.engine.quarantine import Quarantine
 from sitebackup.engine.threads import Disk
 from sitebackup.engine.watch import RunWatch
 from sitebackup.records.plans import PlanStore
@@ -22,8 +23,8 @@ class Engine:
 
     `id` tells the process from every other. `transfers` bounds the requests with content in flight, over all
     activities of the process, to `BACKUP_CONCURRENCY` and to what the service can bear, `memory` the bytes of
-    their content. Take memory before a slot. `disk` gives the threads that touch the tree below a
-    root.
+    their content. Take memory before a slot. `quarantine` keeps what may end the process from all else.
+    `disk` gives the threads that touch the tree below a root.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Engine:
         self.watch = RunWatch()
         self.transfers = transfers or Slots(settings.concurrency)
         self.memory = ByteBudget(MEMORY)
+        self.quarantine = Quarantine()
         self.disk = Disk(settings.concurrency)
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ attempt at a batch first writes what it begins. What it finds there is of an ear
 items that were under way may have ended its worker. They are then copied in smaller and smaller slices, down
 to that one item, and what is done stays done.
 
-    {"process": ..., "attempt": ..., "begun": 500, "breaks": 0}
+    {"process": ..., "attempt": ..., "begun": 500, "breaks": {}}
         That attempt of that process has begun the first 500 items without an outcome.
     {"path": ...}
         One line an outcome, as in the outcomes of a batch.
@@ -28,13 +28,19 @@ class Attempt:
     """What is known of a batch when an attempt at it begins.
 
     `outcomes`: of what is done. `begun`: how many of the other items, the first ones, were under way in an
-    attempt that ended without a word, or lacked the time for them. `breaks`: how often in a row that happened
-    to a single one.
+    attempt that `broke`, which is to end without a word, or lacked the time for them. `breaks`: how often one
+    broke while a single item was under way, by the item's path; such items are the last ones.
     """
 
     begun: int = 0
-    breaks: int = 0
+    broke: bool = False
+    breaks: dict[str, int] = field(default_factory=dict[str, int])
     outcomes: dict[str, Outcome] = field(default_factory=dict[str, Outcome])
+
+    def count_a_break(self, path: str) -> int:
+        """Count an attempt that broke while that item was under way by itself; return how many have."""
+        self.breaks[path] = self.breaks.get(path, 0) + 1
+        return self.breaks[path]
 
     def add(self, outcomes: Iterable[Outcome]) -> None:
         """Note what is done."""
@@ -98,6 +104,7 @@ class AttemptRecord:
         process, attempt = _parse(await self._container.get(self._name))
         if process == self._process:  # it lives, so the attempt has not ended it
             attempt.begun = 0
+        attempt.broke = process not in (None, self._process)
         return attempt
 
 
@@ -112,6 +119,6 @@ async def read_done(container: Container, name: str) -> list[Outcome]:
 
 def _parse(data: bytes) -> tuple[str | None, Attempt]:
     head, *rows = (json.loads(line) for line in data.splitlines())
-    attempt = Attempt(head["begun"], head["breaks"])
+    attempt = Attempt(head["begun"], breaks=head["breaks"])
     attempt.add(map(Outcome.from_json, rows))
     return head["process"], attempt

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -61,20 +62,22 @@ async def a_process(backups: MemoryContainer, runs: MemoryContainer, root: Path)
         engine.close()
 
 
-async def plan_of(runs: MemoryContainer, root: Path, files: int) -> str:
-    """Plan one batch of so many files, and return the plan's ID."""
-    for number in range(files):
-        (root / f"f{number:03d}").write_bytes(b"x")
+async def plan_of(runs: MemoryContainer, root: Path, *batches: int) -> str:
+    """Plan batches of so many files each, and return the plan's ID."""
+    items = [Item(f"f{number:03d}", "file", 1) for number in range(sum(batches))]
+    for item in items:
+        (root / item.path).write_bytes(b"x")
+    first = iter(items)
     async with a_process(MemoryContainer(), runs, root) as engine:
         real = os.path.realpath(root)
         plan = engine.plans.new_plan("run", Place(str(root), real, marker(real)))
-        await plan.add([[Item(f"f{number:03d}", "file", 1) for number in range(files)]])
+        await plan.add([list(islice(first, files)) for files in batches])
         await plan.close([])
     return plan.id
 
 
-async def attempt(engine: Engine, plan: str) -> Copied:
-    request = CopyRequest("run", plan, 0).to_json()
+async def attempt(engine: Engine, plan: str, batch: int = 0) -> Copied:
+    request = CopyRequest("run", plan, batch).to_json()
     return Copied.from_json(await run_activity(copy_file_to_blob, request, lambda: engine, goes_on))
 
 
@@ -149,6 +152,41 @@ async def test_workers_that_end_at_random_make_no_file_of_a_large_batch_fail(
     assert answer.tally == Tally(files=300, bytes=300)
     assert broken > 2
     assert len(backups.blobs) == 300
+
+
+@pytest.mark.parametrize("beside", [1, 3])
+async def test_files_copied_beside_one_that_ends_its_worker_each_time_are_saved(
+    tmp_path: Path, beside: int
+) -> None:
+    class Slow(Fragile):
+        """Takes a while for each blob, in which f000 ends the process."""
+
+        async def put(
+            self, name: str, data: bytes, properties: Properties, condition: Condition | None = None
+        ) -> str:
+            await asyncio.sleep(0.1 if name.endswith("f000") else 0.2)
+            return await super().put(name, data, properties, condition)
+
+    def end_at_poison(name: str) -> None:
+        if name == "f000":
+            runs.has_ended = True
+            raise WorkerEndedError
+
+    runs = Fragile(lambda _: None)
+    plan = await plan_of(runs, tmp_path, *[1] * (1 + beside))
+    backups, answers = Slow(end_at_poison), dict[int, Copied]()
+    for _ in range(10):
+        backups.has_ended = runs.has_ended = False
+        async with a_process(backups, runs, tmp_path) as engine:
+            undone = [batch for batch in range(1 + beside) if batch not in answers]
+            ends = await asyncio.gather(
+                *(attempt(engine, plan, batch) for batch in undone), return_exceptions=True
+            )
+            answers |= {
+                batch: end for batch, end in zip(undone, ends, strict=True) if isinstance(end, Copied)
+            }
+    assert answers.pop(0).tally == Tally(failed=1)
+    assert [answer.tally for answer in answers.values()] == [Tally(files=1, bytes=1)] * beside
 
 
 async def test_what_is_done_of_a_batch_stays_done_when_storage_fails_for_the_rest(

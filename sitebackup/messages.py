@@ -55,18 +55,20 @@ class ListRequest(Message, frozen=True):
 
 
 class CopyRequest(Message, frozen=True):
-    """To copy one batch."""
+    """To copy one batch; `waits` as in `SharesRequest`."""
 
     run: str
     plan: str
     batch: int
+    waits: int = 0
 
 
 class SharesRequest(Message, frozen=True):
-    """To copy the batches of `shares`."""
+    """To copy the batches of `shares`; `waits`: how often the run has waited for a trouble to pass before."""
 
     run: str
     shares: tuple[Share, ...]
+    waits: int = 0
 
 
 class ManifestRequest(Message, frozen=True):

@@ -77,7 +77,8 @@ async def _copy_file(path: str, engine: Engine) -> int:
 async def _copy_batch(asked: CopyRequest, engine: Engine) -> Copied:
     place, items = await engine.plans.read_batch(asked.run, asked.plan, asked.batch)
     await engine.disk(place.root)(lambda: check_place(place, engine))
-    record = AttemptRecord(engine.runs, attempt_name(asked.run, asked.plan, asked.batch), engine.id)
+    name = attempt_name(asked.run, asked.plan, asked.batch)
+    record = AttemptRecord(engine.runs, name, engine.id, asked.waits)
     async with engine.quarantine.together():
         earlier = await record.begin(len(items))
         if earlier is not None:

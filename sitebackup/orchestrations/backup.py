@@ -124,11 +124,12 @@ class _Backup:
     def _copy(self) -> Steps[None]:
         status, run = self._status, self._ctx.instance_id
         status.enter("copying")
-        shares = [Share(plan.id, 0, plan.batches) for plan in self._listed.plans]
-        answer = yield from copy_shares(self._ctx, run, shares, STEPS, status.copied)
+        shares = tuple(Share(plan.id, 0, plan.batches) for plan in self._listed.plans)
+        request = SharesRequest(run=run, shares=shares, waits=self._patience.waits)
+        answer = yield from copy_shares(self._ctx, request, STEPS, status.copied)
         while (yield from self._patience.wait_out(answer)):
             # In a sub-orchestration, so that this history does not grow with every attempt.
-            request = SharesRequest(run=run, shares=answer.shares)
+            request = SharesRequest(run=run, shares=answer.shares, waits=self._patience.waits)
             undone = Copied(shares=answer.shares)
             answer = yield from alone(part(self._ctx, names.COPY_BATCHES, request, undone), status.copied)
 

@@ -38,6 +38,11 @@ class Patience:
         self._left = iter(waits)
         self._waited: list[int] = []
 
+    @property
+    def waits(self) -> int:
+        """How often it has waited until now."""
+        return len(self._waited)
+
     def wait_out(self, answer: Answer) -> Steps[bool]:
         """Wait if `answer` has troubles, and tell whether it had: then what is undone is to be done again.
 
@@ -51,7 +56,7 @@ class Patience:
         if not answer.troubles:
             return False
         seconds = next(self._left, None)
-        if seconds is None or len(self._waited) == MOST_WAITS:
+        if seconds is None or self.waits == MOST_WAITS:
             self._show(None)
             raise GaveUpError(
                 f"Gave up after waiting {sum(self._waited)} seconds in all: {answer.troubles[0]}"

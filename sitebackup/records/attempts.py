@@ -5,8 +5,9 @@ attempt at a batch first writes what it begins. What it finds there is of an ear
 items that were under way may have ended its worker. They are then copied in smaller and smaller slices, down
 to that one item, and what is done stays done.
 
-    {"process": ..., "attempt": ..., "begun": 500, "breaks": {}}
-        That attempt of that process has begun the first 500 items without an outcome.
+    {"process": ..., "attempt": ..., "waits": 0, "begun": 500, "breaks": {}}
+        That attempt of that process, when the run had not waited yet, has begun the first 500 items without
+        an outcome.
     {"path": ...}
         One line an outcome, as in the outcomes of a batch.
 """
@@ -15,6 +16,7 @@ import json
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from sitebackup.blobs.container import ABSENT, Condition, Container, Properties
 from sitebackup.digests import md5
@@ -50,13 +52,14 @@ class Attempt:
 class AttemptRecord:
     """The blob that holds the attempts at one batch. Two attempts at the same time cannot both go on.
 
-    `process` is the ID of the process that makes this attempt.
+    `process` is the ID of the process that makes this attempt, `waits` how often the run has waited before.
     """
 
-    def __init__(self, container: Container, name: str, process: str) -> None:
+    def __init__(self, container: Container, name: str, process: str, waits: int) -> None:
         self._container = container
         self._name = name
         self._process = process
+        self._waits = waits
         self._attempt = uuid.uuid4().hex
         self._condition: Condition = ABSENT
 
@@ -82,6 +85,7 @@ class AttemptRecord:
         head = {
             "process": process,
             "attempt": self._attempt,
+            "waits": self._waits,
             "begun": attempt.begun,
             "breaks": attempt.breaks,
         }
@@ -101,10 +105,11 @@ class AttemptRecord:
         if blob is None:
             raise StorageUnavailableError("What was begun of a batch is not to be found.")
         self._condition = Condition(blob.etag)
-        process, attempt = _parse(await self._container.get(self._name))
-        if process == self._process:  # it lives, so the attempt has not ended it
+        head, attempt = _parse(await self._container.get(self._name))
+        if head["process"] == self._process:  # it lives, so the attempt has not ended it
             attempt.begun = 0
-        attempt.broke = process not in (None, self._process)
+        # Before the run waited, the attempt may have answered, and storage not have taken how it ended.
+        attempt.broke = head["process"] not in (None, self._process) and head["waits"] == self._waits
         return attempt
 
 
@@ -117,8 +122,8 @@ async def read_done(container: Container, name: str) -> list[Outcome]:
     return list(attempt.outcomes.values())
 
 
-def _parse(data: bytes) -> tuple[str | None, Attempt]:
+def _parse(data: bytes) -> tuple[dict[str, Any], Attempt]:
     head, *rows = (json.loads(line) for line in data.splitlines())
     attempt = Attempt(head["begun"], breaks=head["breaks"])
     attempt.add(map(Outcome.from_json, rows))
-    return head["process"], attempt
+    return head, attempt

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -76,8 +76,8 @@ async def plan_of(runs: MemoryContainer, root: Path, *batches: int) -> str:
     return plan.id
 
 
-async def attempt(engine: Engine, plan: str, batch: int = 0) -> Copied:
-    request = CopyRequest("run", plan, batch).to_json()
+async def attempt(engine: Engine, plan: str, batch: int = 0, waits: int = 0) -> Copied:
+    request = CopyRequest("run", plan, batch, waits).to_json()
     return Copied.from_json(await run_activity(copy_file_to_blob, request, lambda: engine, goes_on))
 
 
@@ -218,13 +218,16 @@ async def test_a_batch_that_is_done_is_not_copied_again(runs: MemoryContainer, t
     assert {data for data, _ in backups.blobs.values()} == {b"x"}
 
 
-async def test_storage_that_fails_for_a_while_in_one_process_is_no_file_that_ends_its_worker(
-    runs: MemoryContainer, tmp_path: Path
+@pytest.mark.parametrize("processes", [1, 2 * MOST_BREAKS])
+async def test_storage_that_fails_for_a_while_is_no_file_that_ends_its_worker(
+    tmp_path: Path, processes: int
 ) -> None:
-    down = True
+    is_up, outages = True, 2 * MOST_BREAKS
 
-    def refuse(_: str) -> None:
-        if down:
+    def fail(_: str) -> None:
+        nonlocal is_up
+        if outages:
+            is_up = False
             raise StorageUnavailableError("down")
 
     class Deaf(MemoryContainer):
@@ -233,17 +236,21 @@ async def test_storage_that_fails_for_a_while_in_one_process_is_no_file_that_end
         async def put(
             self, name: str, data: bytes, properties: Properties, condition: Condition | None = None
         ) -> str:
-            if down and "/attempts/" in name and name in self.blobs and condition != Condition(None):
+            if not is_up:
                 raise StorageUnavailableError("down")
             return await super().put(name, data, properties, condition)
 
     deaf = Deaf()
     plan = await plan_of(deaf, tmp_path, 1)
-    async with a_process(Fragile(refuse), deaf, tmp_path) as engine:
-        for _ in range(2 * MOST_BREAKS):
-            assert (await attempt(engine, plan)).troubles
-        down = False
-        assert (await attempt(engine, plan)).tally == Tally(files=1, bytes=1)
+    async with AsyncExitStack() as stack:
+        engines = [
+            await stack.enter_async_context(a_process(Fragile(fail), deaf, tmp_path))
+            for _ in range(processes)
+        ]
+        for waits in range(2 * MOST_BREAKS):
+            assert (await attempt(engines[waits % processes], plan, waits=waits)).troubles
+            is_up, outages = True, outages - 1
+        assert (await attempt(engines[0], plan, waits=2 * MOST_BREAKS)).tally == Tally(files=1, bytes=1)
 
 
 async def test_a_note_whose_answer_was_lost_is_not_taken_for_another_attempts(tmp_path: Path) -> None:

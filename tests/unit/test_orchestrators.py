@@ -181,6 +181,19 @@ def test_what_fails_for_a_while_is_done_again_until_it_is_done_and_nothing_else_
     assert max(instance.longest_history for instance in hub.instances) <= MOST_EVENTS
 
 
+def test_a_batch_that_is_copied_again_learns_how_often_the_run_has_waited() -> None:
+    waits: list[int] = []
+
+    def copy(request: dict[str, Any]) -> dict[str, Any]:
+        if request["batch"] != 150:
+            return copied(request)
+        waits.append(request.get("waits", 0))
+        return down() if len(waits) < 4 else copied(request)
+
+    _, run = backup({**flat(200), names.COPY_FILE_TO_BLOB: copy})
+    assert (run.output, waits) == (2_000, [0, 1, 2, 3])
+
+
 @pytest.mark.parametrize("broken", [names.GET_FILE_LIST, names.COPY_FILE_TO_BLOB, names.VERIFY_MANIFEST])
 def test_what_fails_for_too_long_ends_the_run_with_its_cause(broken: str) -> None:
     calls = 0
@@ -366,12 +379,12 @@ def test_no_stack_and_no_long_text_of_a_failure_gets_into_the_custom_status(
 def test_no_history_grows_beyond_bounds_while_storage_fails(
     batches: int, failures: int, fail: Callable[[], Any]
 ) -> None:
-    calls: dict[str, int] = {}
+    calls: dict[int, int] = {}
 
-    def copy(request: Any) -> Any:
-        key = str(request)
-        calls[key] = calls.get(key, 0) + 1
-        return fail() if calls[key] <= failures else copied(request)
+    def copy(request: dict[str, Any]) -> Any:
+        batch = request["batch"]
+        calls[batch] = calls.get(batch, 0) + 1
+        return fail() if calls[batch] <= failures else copied(request)
 
     hub, run = backup({**flat(batches), names.COPY_FILE_TO_BLOB: copy})
     assert run.output == 10 * batches

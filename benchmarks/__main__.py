@@ -1,20 +1,23 @@
-"""Command line: `python -m benchmarks [measure|sweep|clean]`.
+"""Command line: `python -m benchmarks [measure|sweep|chaos|clean]`.
 
 `measure`, the default, is a quick set; with `FULL=1` in the environment, all there is. `BENCH_JSON=path`
 writes the figures there too. It exits with 0 whatever the figures are. `sweep` is what the app's constants
-were chosen by. `clean` deletes the trees that are kept between runs.
+were chosen by. `chaos` is one backup through everything at once; it exits with 1 if anything is lost. `clean`
+deletes the trees that are kept between runs.
 """
 
 import argparse
 import os
 import shutil
+import sys
 import time
 from pathlib import Path
 
 from benchmarks import trees
+from benchmarks.chaos import Chaos, endure
 from benchmarks.large_files import medium_files, one_large_file
 from benchmarks.memory import listing_memory, upload_memory
-from benchmarks.report import say, show, write_json
+from benchmarks.report import say, show, show_facts, write_json
 from benchmarks.scale import scale
 from benchmarks.small_files import small_files
 from benchmarks.sweeps import sweep
@@ -23,14 +26,26 @@ from benchmarks.sweeps import sweep
 def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="How fast the backup is.")
-    parser.add_argument("command", nargs="?", default="measure", choices=["measure", "sweep", "clean"])
+    parser.add_argument(
+        "command", nargs="?", default="measure", choices=["measure", "sweep", "chaos", "clean"]
+    )
     match parser.parse_args().command:
         case "measure":
             _measure(full=os.environ.get("FULL", "") not in ("", "0"), path=os.environ.get("BENCH_JSON"))
         case "sweep":
             sweep()
+        case "chaos":
+            sys.exit(_chaos())
         case _:
             trees.delete()
+
+
+def _chaos() -> int:
+    say("A backup with 100 workers killed and 20 stops of storage: about ten minutes ...")
+    endured = endure(Chaos(files=20_000, kills=100, stops=20))
+    show_facts(endured.to_facts())
+    say("Everything is saved." if endured.ok else "It has not endured what it has to.")
+    return 0 if endured.ok else 1
 
 
 def _measure(full: bool, path: str | None) -> None:

@@ -31,24 +31,19 @@ from sitebackup.names import COPY_FILE_TO_BLOB
 from tests.e2e.support.apps import RunningApp, running_app
 from tests.e2e.support.containers import Comparison, compare
 from tests.e2e.support.proxy import Request, Trouble, storage_proxy
-from tests.e2e.support.trees import Size, Tree, make_tree, regular_files, total_bytes
+from tests.e2e.support.trees import Size, Tree, make_tree, total_bytes
 
 WORKERS = 4
 
 FAULTS = tuple(trouble for trouble in Trouble if trouble not in (Trouble.FORBIDDEN, Trouble.FORGOTTEN))
-"""Every kind but two, which must end a run: what is forbidden, at once; what is forgotten, at the comparison."""
+"""Every kind but the two that end a run, as they must: FORBIDDEN at once, FORGOTTEN when a blob is missed."""
 
-_FAULT_RATE = 0.03
+_FAULT_RATE = 0.04
 """Share of the requests that meet a fault."""
-
-_KILL_SECONDS = 3.0
-"""Between two kills, on average."""
 
 _OUTAGE_SECONDS = 8.0
 """That storage is down, at most; starting it takes some more."""
 
-_LONGER = 1.5
-"""Times as long as all kills take: so slow is storage, for the files alone, that the last kill meets the run."""
 
 _LARGE = 9 * 1024 * 1024
 """Bytes of one file in five hundred, which goes up in blocks; the others have up to 8 KiB."""
@@ -58,11 +53,15 @@ _RUN_SECONDS = 3_600
 
 @dataclass(frozen=True, slots=True)
 class Chaos:
-    """What a run has to endure: its number of files, the workers killed, the stops of storage."""
+    """What a run has to endure: its number of files, the workers killed, the stops of storage.
+
+    `kill_seconds` pass between two kills, on average.
+    """
 
     files: int
     kills: int
     stops: int
+    kill_seconds: float = 3.0
     seed: int = 1
 
 
@@ -84,6 +83,22 @@ class Endured:
     bytes: int
     found: Comparison
 
+    def to_facts(self) -> dict[str, str]:
+        """Return what there is to say, by what it is of."""
+        asked, found = self.chaos, self.found
+        faults = ", ".join(f"{count} {kind.name}" for kind, count in sorted(self.faults.items()))
+        return {
+            "files": f"{asked.files:,}, {self.bytes:,} bytes, seed {asked.seed}",
+            "run": f"{self.end['runtimeStatus']} after {self.seconds:.0f} s, {WORKERS} workers",
+            "workers killed while it ran": f"{self.kills} of {asked.kills}",
+            "storage stopped while it ran": f"{self.stops} of {asked.stops}",
+            "faults": f"{self.faults.total()}: {faults}",
+            "attempts": f"{self.attempts} at {self.batches} batches",
+            "files lost, wrong, extra": f"{len(found.lost)}, {len(found.wrong)}, {len(found.extra)}",
+            "of these": ", ".join(map(str, [*found.lost, *found.wrong, *found.extra][:10])) or "none",
+            "output": str(self.end["output"]),
+        }
+
     @property
     def ok(self) -> bool:
         """Whether all of it happened while the run lasted, and everything is saved, and said to be."""
@@ -103,6 +118,7 @@ def endure(chaos: Chaos) -> Endured:
             started = app.client.start(str(root))
             ordeal = _Ordeal(chaos, azurite, app, started)
             ordeal.go()
+            faults.calm()
             with suppress(TimeoutError):
                 app.client.wait(started, _RUN_SECONDS - (time.monotonic() - begin))
             seconds = time.monotonic() - begin
@@ -148,30 +164,40 @@ def _dice(chaos: Chaos, purpose: str) -> random.Random:
 
 
 class _Faults:
-    """A rule for the proxy: requests go through at a measured pace, and some meet the next kind of fault."""
+    """A rule for the proxy: some requests meet the next kind of fault.
+
+    Until `calm` is called, one request goes through after the other, so slowly that those for the files alone
+    take as long as all kills do: otherwise a fast machine would be done before.
+    """
 
     def __init__(self, chaos: Chaos) -> None:
         self.made: Counter[Trouble] = Counter()
         self._dice = _dice(chaos, "faults")
         self._kinds = cycle(self._dice.sample(FAULTS, len(FAULTS)))
         self._kind = next(self._kinds)
-        self._gap = _LONGER * _KILL_SECONDS * chaos.kills / chaos.files
+        self._gap = chaos.kill_seconds * chaos.kills / chaos.files
         self._turn = 0.0
+        self._is_calm = False
         self._lock = threading.Lock()
+
+    def calm(self) -> None:
+        """Let requests through as fast as they come, and whole once each kind of fault was made."""
+        self._is_calm = True
 
     def __call__(self, request: Request) -> Trouble | None:
         with self._lock:
             now = time.monotonic()
-            self._turn = max(now, self._turn + self._gap)
+            self._turn = now if self._is_calm else max(now, self._turn + self._gap)
             wait = self._turn - now
             trouble = self._draw(request)
         time.sleep(wait)
         return trouble
 
     def _draw(self, request: Request) -> Trouble | None:
-        has_content = request.method == "PUT"
-        if self._dice.random() >= _FAULT_RATE or (self._kind is Trouble.DAMAGED and not has_content):
+        if self._dice.random() >= _FAULT_RATE or (self._is_calm and len(self.made) == len(FAULTS)):
             return None
+        if self._kind is Trouble.DAMAGED and request.method != "PUT":
+            return None  # it has no content; the next one may
         trouble, self._kind = self._kind, next(self._kinds)
         self.made[trouble] += 1
         return trouble
@@ -198,7 +224,7 @@ class _Ordeal:
     def _kill_workers(self) -> None:
         dice = _dice(self._chaos, "kills")
         while self.kills < self._chaos.kills:
-            time.sleep(dice.uniform(0, 2 * _KILL_SECONDS))
+            time.sleep(dice.uniform(0, 2 * self._chaos.kill_seconds))
             workers = self._app.workers()
             if not self._lasts():
                 return
@@ -213,7 +239,7 @@ class _Ordeal:
         for number in range(self._chaos.stops):
             while self.kills < number * kills_each and not killing.done():
                 time.sleep(0.05)
-            time.sleep(dice.uniform(0, _KILL_SECONDS))
+            time.sleep(dice.uniform(0, self._chaos.kill_seconds))
             if not self._lasts():
                 return
             self._azurite.stop()
@@ -227,7 +253,8 @@ class _Ordeal:
 
 def _batches_scheduled(app: RunningApp, started: Document) -> Counter[str]:
     """Return how often each batch was begun, by what was asked for."""
-    assert app.host is not None
+    if app.host is None:
+        raise AssertionError("its host was started here")
     return Counter(
         event.input or ""
         for history in histories(app.host, started["id"])

@@ -62,6 +62,17 @@ def show_grid(title: str, grid: Mapping[str, Mapping[str, float]]) -> None:
     _console().print(table)
 
 
+def show_facts(facts: Mapping[str, str]) -> None:
+    """Print `{what: how it is}`, under the machine that it was on."""
+    console = _console()
+    for line in _machine():
+        console.print(line, markup=False)
+    table = Table(show_header=False)
+    for row in facts.items():
+        table.add_row(*row)
+    console.print(table)
+
+
 def write_json(figures: Sequence[Figure], path: Path) -> None:
     """Write `[{"name", "ours", "yardstick", "ratio", "target", "ok"}]`."""
     path.write_text(json.dumps([figure.to_json() for figure in figures], indent=2) + "\n", encoding="utf-8")
@@ -74,11 +85,17 @@ def _console() -> Console:
     return console
 
 
-def _environment() -> list[str]:
+def _machine() -> list[str]:
     packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     return [
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores of {_processor()}, {platform.system()}",
         f"Python {platform.python_version()}, {packages}",
+    ]
+
+
+def _environment() -> list[str]:
+    return [
+        *_machine(),
         f"Azurite {_azurite()} in memory, {_first_line('node')}, {_first_line('rclone')}",
         f"{CONCURRENCY} files at once, {copier.BLOCKS_AT_ONCE} blocks of a large one"
         f" ({BLOCKS_AT_ONCE} of the yardstick's), one worker process",

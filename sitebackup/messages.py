@@ -47,28 +47,38 @@ class Plan(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ListRequest(Message, frozen=True):
-    """To list the tree that `request` names, or, if there are any, the `portions` that listings left."""
+    """To list the tree that `request` names, or, if there are any, the `portions` that listings left.
+
+    `last` as in `SharesRequest`.
+    """
 
     run: str
     request: Input
     portions: tuple[Portion, ...] = ()
+    last: bool = False
 
 
 class CopyRequest(Message, frozen=True):
-    """To copy one batch; `waits` as in `SharesRequest`."""
+    """To copy one batch; `waits` and `last` as in `SharesRequest`."""
 
     run: str
     plan: str
     batch: int
     waits: int = 0
+    last: bool = False
 
 
 class SharesRequest(Message, frozen=True):
-    """To copy the batches of `shares`; `waits`: how often the run has waited for a trouble to pass before."""
+    """To copy the batches of `shares`.
+
+    `waits`: how often the run has waited for a trouble to pass before. `last`: it will wait no more, so what
+    the disk still does not answer for has failed.
+    """
 
     run: str
     shares: tuple[Share, ...]
     waits: int = 0
+    last: bool = False
 
 
 class ManifestRequest(Message, frozen=True):

@@ -39,6 +39,7 @@ from sitebackup.errors import (
     ConditionNotMetError,
     FatalError,
     SourceError,
+    SourceUnavailableError,
     UnavailableError,
     printable,
     process_trouble,
@@ -97,7 +98,9 @@ class _Again(Enum):
 class Copier:
     """Copies items of the tree at `place` to the container of backups, within the limits of the process."""
 
-    def __init__(self, engine: Engine, place: Place) -> None:
+    def __init__(self, engine: Engine, place: Place, *, is_last: bool = False) -> None:
+        """`is_last`: nobody will try again, so an item for which the disk does not answer has failed."""
+        self._is_last = is_last
         self._container = engine.backups
         self._transfers = engine.transfers
         self._memory = engine.memory
@@ -114,9 +117,14 @@ class Copier:
         """
         ends = await self._attempt(items)
         return [
-            await self._again(item, end) if isinstance(end, _Again) else end
+            self._final(await self._again(item, end) if isinstance(end, _Again) else end)
             for end, item in zip(ends, items, strict=True)
         ]
+
+    def _final(self, end: End) -> End:
+        if self._is_last and isinstance(end, SourceUnavailableError):
+            return SourceError(str(end))
+        return end
 
     async def _again(self, item: Item, why: _Again) -> End:
         """Copy an item anew, over what is there of it in the container."""

@@ -29,7 +29,6 @@ from sitebackup.records.outcomes import Outcome, read_outcomes, write_outcomes
 from sitebackup.records.packing import pack
 from sitebackup.records.run_blobs import attempt_name
 from sitebackup.tally import Tally
-from sitebackup.tree.place import Place
 from sitebackup.tree.reading import size_of
 from sitebackup.tree.walking import Item
 
@@ -85,7 +84,7 @@ async def _copy_batch(asked: CopyRequest, engine: Engine) -> Copied:
             with suppress(BlobMissingError):
                 done = await read_outcomes(engine.runs, asked.run, asked.plan, asked.batch)
                 return Copied(tally=Tally.of(outcome.tally for outcome in done), advanced=True)
-        batch = _Batch(engine, place, items, record, earlier)
+        batch = _Batch(engine, Copier(engine, place, is_last=asked.last), items, record, earlier)
         trouble = await batch.copy()
     trouble = trouble or await batch.copy_suspects()
     if trouble:
@@ -108,12 +107,12 @@ class _Batch:
     def __init__(
         self,
         engine: Engine,
-        place: Place,
+        copier: Copier,
         items: Sequence[Item],
         record: AttemptRecord,
         earlier: Attempt | None,
     ) -> None:
-        self._copier = Copier(engine, place)
+        self._copier = copier
         self._quarantine = engine.quarantine
         self._items = items
         self._record = record

@@ -70,7 +70,9 @@ async def _list_into_plan(asked: ListRequest, engine: Engine) -> Listed:
     level = engine.settings.path_level
     _log.log(level, "Searching for files under '%s'...", printable(place.root))
     entries = walk(place.real, directories, engine.settings.list_budget, parsed.selection(device))
-    listing = _Listing(engine.plans.new_plan(asked.run, place), whole_tree=not asked.portions)
+    listing = _Listing(
+        engine.plans.new_plan(asked.run, place), whole_tree=not asked.portions, is_last=asked.last
+    )
     while step := await disk(lambda: list(islice(entries, _WALK_STEP))):
         await listing.add(step)
     portions = await listing.close()
@@ -106,6 +108,8 @@ class _Listing:
     plan: PlanWriter
     whole_tree: bool
     """Whether it began at the root: only then may the tree turn out to be small, and be cut small."""
+    is_last: bool
+    """Whether a directory that does not answer has failed, and is not left for another listing."""
     found: Tally = field(default_factory=Tally)
     odd: list[Outcome] = field(default_factory=list[Outcome])
     troubles: list[str] = field(default_factory=list[str])
@@ -131,6 +135,9 @@ class _Listing:
     def _take_unreached(self, entry: Unreached) -> None:
         if not entry.path:
             raise SourceUnavailableError(f"The root cannot be listed now: {entry.reason}.")
+        if self.is_last:
+            self.odd.append(Outcome(entry.path, "failed", entry.reason))
+            return
         self._left.append(entry.path)
         self.troubles.append(f"A directory cannot be listed now: {entry.reason}.")
 

@@ -108,7 +108,7 @@ class _Backup:
         answer = yield from list_portions(self._ctx, request, status.listed)
         self._listed = answer
         while (yield from self._patience.wait_out(answer)):
-            request = ListRequest(run=run, request=self._request, portions=answer.portions)
+            request = ListRequest(run, self._request, answer.portions, last=self._patience.is_at_its_end)
             undone = Listed(portions=answer.portions)
             answer = yield from alone(part(self._ctx, names.LIST_TREE, request, undone), status.listed)
             self._listed = Listed.of([self._listed, answer], answer.portions)
@@ -129,7 +129,9 @@ class _Backup:
         answer = yield from copy_shares(self._ctx, request, STEPS, status.copied)
         while (yield from self._patience.wait_out(answer)):
             # In a sub-orchestration, so that this history does not grow with every attempt.
-            request = SharesRequest(run=run, shares=answer.shares, waits=self._patience.waits)
+            request = SharesRequest(
+                run, answer.shares, waits=self._patience.waits, last=self._patience.is_at_its_end
+            )
             undone = Copied(shares=answer.shares)
             answer = yield from alone(part(self._ctx, names.COPY_BATCHES, request, undone), status.copied)
 

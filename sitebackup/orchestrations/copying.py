@@ -31,7 +31,7 @@ def copy_shares(
             activity(
                 ctx,
                 names.COPY_FILE_TO_BLOB,
-                CopyRequest(run=asked.run, plan=share.of, batch=batch, waits=asked.waits),
+                CopyRequest(asked.run, share.of, batch, asked.waits, asked.last),
                 Copied(shares=(Share(share.of, batch, 1),)),
             )
             for share in asked.shares

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
+import msgspec
 from durabletask.task import OrchestrationContext
 
 from sitebackup import names
@@ -29,7 +30,7 @@ def list_portions(
     """List what `request` asks for, telling `progress` what was found meanwhile."""
 
     def asked(portions: tuple[Portion, ...]) -> ListRequest:
-        return ListRequest(run=request.run, request=request.request, portions=portions)
+        return msgspec.structs.replace(request, portions=portions)
 
     portions = request.portions
     answers: list[Listed] = []

@@ -35,13 +35,18 @@ class Patience:
         self._ctx = ctx
         self._show = show
         self._waits = waits
-        self._left = iter(waits)
+        self._left = list(waits)
         self._waited: list[int] = []
 
     @property
     def waits(self) -> int:
         """How often it has waited until now."""
         return len(self._waited)
+
+    @property
+    def is_at_its_end(self) -> bool:
+        """Whether it will not wait again, unless something is done in between."""
+        return not self._left or self.waits == MOST_WAITS
 
     def wait_out(self, answer: Answer) -> Steps[bool]:
         """Wait if `answer` has troubles, and tell whether it had: then what is undone is to be done again.
@@ -52,15 +57,15 @@ class Patience:
             first, *others = answer.errors
             raise GaveUpError(first + (f" And {len(others)} more errors." if others else ""))
         if answer.advanced or not answer.troubles:
-            self._left = iter(self._waits)
+            self._left = list(self._waits)
         if not answer.troubles:
             return False
-        seconds = next(self._left, None)
-        if seconds is None or self.waits == MOST_WAITS:
+        if self.is_at_its_end:
             self._show(None)
             raise GaveUpError(
                 f"Gave up after waiting {sum(self._waited)} seconds in all: {answer.troubles[0]}"
             )
+        seconds = self._left.pop(0)
         self._waited.append(seconds)
         self._show(answer.troubles[0])
         yield self._ctx.create_timer(timedelta(seconds=seconds))

@@ -269,6 +269,16 @@ async def test_directories_that_do_not_answer_and_nothing_else_are_no_progress(
     assert (len(answer.troubles), len(answer.portions), answer.advanced) == (1, 1, False)
 
 
+async def test_a_directory_that_does_not_answer_has_failed_when_nobody_will_list_it_again(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await leave(cast(MemoryContainer, engine.runs), tmp_path, "d")
+    monkeypatch.setattr(listing, "walk", a_walk_of(Unreached("d", "Input/output error")))
+    request = ListRequest("run", str(tmp_path), (Portion("p", 0),), last=True)
+    answer = Listed.from_json(await answer_of(get_file_list, request, engine))
+    assert (answer.tally.failed, answer.portions, answer.troubles) == (1, (), ())
+
+
 async def test_an_entry_that_the_listing_cannot_save_is_an_outcome_of_the_listing(
     engine: Engine, runs: MemoryContainer, tmp_path: Path
 ) -> None:

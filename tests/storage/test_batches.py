@@ -14,11 +14,12 @@ from sitebackup.activities.copying import MOST_BREAKS, copy_file_to_blob
 from sitebackup.activities.running import run as run_activity
 from sitebackup.blobs.container import Condition, Properties
 from sitebackup.engine.engine import Engine
-from sitebackup.errors import StorageUnavailableError
+from sitebackup.errors import SourceUnavailableError, StorageUnavailableError
 from sitebackup.messages import Copied, CopyRequest
 from sitebackup.ranges import Share
 from sitebackup.settings import Settings
 from sitebackup.tally import Tally
+from sitebackup.tree import reading
 from sitebackup.tree.identity import marker
 from sitebackup.tree.place import Place
 from sitebackup.tree.walking import Item
@@ -295,3 +296,23 @@ async def test_a_file_that_takes_longer_than_an_activity_may_fails_by_itself(
             assert tries < 10
     assert answer.tally == Tally(files=19, bytes=19, failed=1)
     assert outcomes(runs, plan)["f003"] == "took longer than 1 seconds"
+
+
+async def test_a_file_that_the_disk_never_reads_fails_when_nobody_will_try_again(
+    runs: MemoryContainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = await plan_of(runs, tmp_path, 3)
+    read = reading.read
+
+    def read_but_one(place: Place, item: Item, most: int) -> object:
+        if item.path == "f001":
+            raise SourceUnavailableError("Input/output error")
+        return read(place, item, most)
+
+    monkeypatch.setattr(reading, "read", read_but_one)
+    async with a_process(MemoryContainer(), runs, tmp_path) as engine:
+        assert (await attempt(engine, plan)).troubles == ("Input/output error",)
+        request = CopyRequest("run", plan, 0, last=True).to_json()
+        answer = await run_activity(copy_file_to_blob, request, lambda: engine, goes_on)
+    assert Copied.from_json(answer).tally == Tally(files=2, bytes=2, failed=1)
+    assert outcomes(runs, plan)["f001"] == "Input/output error"

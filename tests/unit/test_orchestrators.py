@@ -194,6 +194,33 @@ def test_a_batch_that_is_copied_again_learns_how_often_the_run_has_waited() -> N
     assert (run.output, waits) == (2_000, [0, 1, 2, 3])
 
 
+def test_what_still_does_not_answer_when_the_last_wait_is_over_is_to_fail_and_the_run_goes_on() -> None:
+    asked: list[tuple[bool, bool]] = []
+
+    def get_file_list(request: dict[str, Any]) -> dict[str, Any]:
+        if "portions" not in request:
+            return listing("p", 30, portions=1)
+        asked.append((request.get("last", False), True))
+        return listing("q", 0, failed=1) if request.get("last") else down()
+
+    def copy(request: dict[str, Any]) -> dict[str, Any]:
+        if request["batch"] != 7:
+            return copied(request)
+        asked.append((request.get("last", False), False))
+        return failed(request) if request.get("last") else down()
+
+    activities: dict[str, Activity] = {
+        **flat(0),
+        names.GET_FILE_LIST: get_file_list,
+        names.COPY_FILE_TO_BLOB: copy,
+        names.WRITE_MANIFEST: lambda _: written("d: Input/output error", "f: Input/output error", failed=2),
+    }
+    _, run = backup(activities)
+    assert run.failure is not None
+    assert run.failure.startswith("2 of 31 entries were not backed up: d: Input/output error; f: Input")
+    assert asked == [*[(n == len(WAITS), kind) for kind in (True, False) for n in range(len(WAITS) + 1)]]
+
+
 @pytest.mark.parametrize("broken", [names.GET_FILE_LIST, names.COPY_FILE_TO_BLOB, names.VERIFY_MANIFEST])
 def test_what_fails_for_too_long_ends_the_run_with_its_cause(broken: str) -> None:
     calls = 0

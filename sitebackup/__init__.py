@@ -14,3 +14,5 @@ else that speaks `durabletask` can register it too (`registry`). How data flows,
 A package imports those below it, and none above it. `names`, `errors`, `settings`, `tally` and other modules
 of this folder serve them all.
 """
+
+__version__ = "0.2.0"

@@ -6,15 +6,15 @@ wrong type is an error (https://jcristharif.com/msgspec/converters.html).
 
 One word for each piece of work:
 
-    batch     the items that one E2_CopyFileToBlob copies
+    batch     the tasks that one E2_CopyFileToBlob carries out
     share     consecutive batches of a plan
-    portion   some of the directories that a listing did not enter
-    span      consecutive bytes of a manifest
+    portion   ranges of the tree that a listing left
+    span      consecutive bytes of a part of a manifest
 """
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import msgspec
 
@@ -39,27 +39,47 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 
 class Plan(msgspec.Struct, frozen=True, array_like=True):
-    """What one listing found: so many `batches`; `odd`: and entries that it could not plan to copy."""
+    """What one listing found in a range: so many `batches` to copy, then so many to remove (`removals`).
+
+    Its draft, what is unchanged, has so many `entries` in so many `bytes`. A plan without batches and removals
+    is complete: its draft is a part of the manifest.
+    """
 
     id: str
-    batches: int
-    odd: bool = False
+    batches: int = 0
+    removals: int = 0
+    entries: int = 0
+    bytes: int = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there is nothing left to do."""
+        return not (self.batches or self.removals)
+
+
+class PartReference(msgspec.Struct, frozen=True, array_like=True):
+    """A part of a manifest that is written: its `name`, and how much is in it."""
+
+    name: str
+    entries: int
+    bytes: int
 
 
 class ListRequest(Message, frozen=True):
     """To list the tree that `request` names, or, if there are any, the `portions` that listings left.
 
-    `last` as in `SharesRequest`.
+    `started`: when the run started, RFC 3339 with microseconds. `last` as in `SharesRequest`.
     """
 
     run: str
     request: Input
+    started: str
     portions: tuple[Portion, ...] = ()
     last: bool = False
 
 
 class CopyRequest(Message, frozen=True):
-    """To copy one batch; `waits` and `last` as in `SharesRequest`."""
+    """To copy or remove one batch; `waits` and `last` as in `SharesRequest`."""
 
     run: str
     plan: str
@@ -69,7 +89,7 @@ class CopyRequest(Message, frozen=True):
 
 
 class SharesRequest(Message, frozen=True):
-    """To copy the batches of `shares`.
+    """To copy or remove the batches of `shares`.
 
     `waits`: how often the run has waited for a trouble to pass before. `last`: it will wait no more, so what
     the disk still does not answer for has failed.
@@ -82,33 +102,69 @@ class SharesRequest(Message, frozen=True):
 
 
 class ManifestRequest(Message, frozen=True):
-    """To write the manifest of `plans`.
+    """To write the parts of the manifest of which `plans` are the drafts; with `is_last`, the index too.
 
-    `started` and `finished` are RFC 3339 times. `gave_up` says why the run was given up, if it was: then the
-    `portions` were not listed, and of the batches some may not have been copied.
+    `parts` are written already, and `tally` is what they add up to. `repairs`: plans whose outcomes replace
+    what the drafts say. `gave_up` says why the run was given up, if it was: then the `portions` were not
+    listed, and what has no outcome has failed for that reason. `kept` says why nothing was removed, if so.
+    `started` and `finished` are RFC 3339 times.
     """
 
     run: str
     request: Input
-    plans: tuple[Plan, ...]
     started: str
     finished: str
-    gave_up: str | None = None
+    plans: tuple[Plan, ...] = ()
     portions: tuple[Portion, ...] = ()
+    repairs: tuple[Plan, ...] = ()
+    parts: tuple[PartReference, ...] = ()
+    tally: Tally = Tally()
+    gave_up: str | None = None
+    kept: str | None = None
+    is_last: bool = True
 
 
 class CompareRequest(Message, frozen=True):
-    """To compare the manifest of run `verified` with the container; `run` is the instance that asks."""
+    """To compare the manifest of run `verified` with the containers; `run` is the instance that asks.
+
+    `after`: how many activities have compared a part of it before; the last one's state is a blob of `run`.
+    """
 
     run: str
     verified: str
+    after: int = 0
 
 
 class SpansRequest(Message, frozen=True):
-    """To read back the blobs of the entries that begin in `spans`."""
+    """To read back the blobs of the entries that begin in `spans` of the manifest of run `verified`."""
 
     run: str
+    verified: str
     spans: tuple[Span, ...]
+
+
+class EndRequest(Message, frozen=True):
+    """To write how a run ended, in its record, and to delete what it needed while it worked.
+
+    `has_manifest`: whether its index is written; the scratch of a run without one is kept. Times as in
+    `ListRequest` and `ManifestRequest`.
+    """
+
+    run: str
+    request: Input
+    started: str
+    ended: str
+    state: Literal["completed", "partial", "failed"]
+    tally: Tally = Tally()
+    message: str | None = None
+    has_manifest: bool = False
+
+
+class ProgressRequest(Message, frozen=True):
+    """To say after so many `seconds` what all processes have found and done for a run."""
+
+    run: str
+    seconds: int
 
 
 class Answer(Message, frozen=True):
@@ -124,25 +180,38 @@ class Answer(Message, frozen=True):
 
 
 class Listed(Answer, frozen=True):
-    """What was found, and the portions that are still to be listed; the root itself if nothing was found."""
+    """What was found, and the `portions` that are still to be listed; the root itself if nothing was found.
+
+    `tally` counts what the drafts say, `pending` what is in batches (of it, `gone` is to be removed).
+    `named`: the first failures in words. `baseline`: how many entries the manifest of the run before has.
+    `notes`: what the caller should know, in words.
+    """
 
     tally: Tally = Tally()
+    pending: Tally = Tally()
     plans: tuple[Plan, ...] = ()
     portions: tuple[Portion, ...] = ()
+    named: tuple[str, ...] = ()
+    baseline: int = 0
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, parts: Sequence["Listed"], portions: Iterable[Portion]) -> "Listed":
         """Return what `parts` found together, with `portions` still to be listed."""
         return Listed(
             tally=Tally.of(part.tally for part in parts),
+            pending=Tally.of(part.pending for part in parts),
             plans=tuple(chain.from_iterable(part.plans for part in parts)),
-            portions=tuple(portions),
+            portions=join(portions),
+            named=tuple(chain.from_iterable(part.named for part in parts))[:NAMED],
+            baseline=max((part.baseline for part in parts), default=0),
+            notes=tuple(chain.from_iterable(part.notes for part in parts)),
             **_common(parts),
         )
 
 
 class Copied(Answer, frozen=True):
-    """What was copied of the batches that are done, and the `shares` that are not."""
+    """What was copied and removed of the batches that are done, and the `shares` that are not."""
 
     tally: Tally = Tally()
     shares: tuple[Share, ...] = ()
@@ -158,11 +227,30 @@ class Copied(Answer, frozen=True):
 
 
 class Written(Answer, frozen=True):
-    """A `manifest`, its blob's name, and what it adds up to; the first failures in words as `named`."""
+    """The `parts` that were written, what was new in them (`tally`), and the first failures in words (`named`).
 
-    manifest: str = ""
+    `plans` and `portions` are still to be written. `manifest`: the index's blob, once it is written.
+    """
+
+    parts: tuple[PartReference, ...] = ()
     tally: Tally = Tally()
     named: tuple[str, ...] = ()
+    plans: tuple[Plan, ...] = ()
+    portions: tuple[Portion, ...] = ()
+    manifest: str = ""
+
+    @classmethod
+    def of(cls, answers: Sequence["Written"]) -> "Written":
+        """Return what `answers` wrote together."""
+        return Written(
+            parts=tuple(chain.from_iterable(answer.parts for answer in answers)),
+            tally=Tally.of(answer.tally for answer in answers),
+            named=tuple(chain.from_iterable(answer.named for answer in answers))[:NAMED],
+            plans=tuple(chain.from_iterable(answer.plans for answer in answers)),
+            portions=join(chain.from_iterable(answer.portions for answer in answers)),
+            manifest=next((answer.manifest for answer in answers if answer.manifest), ""),
+            **_common(answers),
+        )
 
 
 class Findings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -196,11 +284,24 @@ class Findings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Compared(Answer, frozen=True):
-    """A comparison with the container's listing; `root_id` and `size`, in bytes, are the manifest's."""
+    """What a part of a comparison with the containers found; `is_done` says whether it was the last part.
+
+    `repairs`: plans of unchanged entries whose content is nowhere, to be copied again; `findings` does not count
+    them. `root_id` is the manifest's, and so are the `spans`, one for each of its parts.
+    """
 
     findings: Findings = Findings()
+    repairs: tuple[Plan, ...] = ()
+    is_done: bool = False
     root_id: str = ""
-    size: int = 0
+    spans: tuple[Span, ...] = ()
+
+
+class Progress(Answer, frozen=True):
+    """What all processes have found and done for a run until now. Some of it may be counted twice."""
+
+    found: Tally = Tally()
+    done: Tally = Tally()
 
 
 class ReadBack(Answer, frozen=True):

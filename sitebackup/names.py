@@ -11,6 +11,8 @@ COPY_FILE_TO_BLOB = "E2_CopyFileToBlob"
 WRITE_MANIFEST = "E2_WriteManifest"
 VERIFY_MANIFEST = "E2_VerifyManifest"
 VERIFY_BLOBS = "E2_VerifyBlobs"
+READ_PROGRESS = "E2_ReadProgress"
+END_RUN = "E2_EndRun"
 
 PUBLIC_ORCHESTRATORS = (BACKUP_SITE_CONTENT, VERIFY_BACKUP)
 """What may be started over HTTP; every other orchestration is a part of one of these."""

@@ -8,13 +8,6 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 
-class Portion(msgspec.Struct, frozen=True, array_like=True):
-    """Some of the directories that the listing of a plan did not enter."""
-
-    plan: str
-    number: int
-
-
 class Range(msgspec.Struct, frozen=True, array_like=True):
     """`count` consecutive things of one whole, from `first` on."""
 
@@ -27,13 +20,12 @@ class Share(Range, frozen=True, array_like=True):
     """Consecutive batches of a plan, which is named by its ID."""
 
 
+class Portion(Range, frozen=True, array_like=True):
+    """Consecutive ranges of the tree that a listing left, which is named by its ID."""
+
+
 class Span(Range, frozen=True, array_like=True):
-    """Consecutive bytes of a manifest, which is named by its run."""
-
-
-def deal[T](items: Sequence[T], hands: int) -> list[tuple[T, ...]]:
-    """Deal `items` round robin into at most `hands` groups, none of them empty."""
-    return [tuple(items[hand::hands]) for hand in range(min(hands, len(items)))]
+    """Consecutive bytes of a part of a manifest, which is named."""
 
 
 def split[R: Range](ranges: Iterable[R], size: int) -> list[tuple[R, ...]]:

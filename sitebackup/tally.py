@@ -11,7 +11,12 @@ NAMED = 10
 class Tally(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a part of a run found or did; the sum of parts is the run's.
 
-    `bytes` counts the files in `files` alone.
+    `files`, `links` and `directories` are saved, now or by an earlier run; `bytes` is the size of the files.
+    Of the files, some are `new`, some `changed` since the run before, in content or attributes, and the
+    others `unchanged`; `touched` ones are those of the last kind that were read again because of their ctime
+    or inode alone. `uploaded` is the content that was sent, in bytes.
+
+    `failed`, `vanished`, `skipped` and `kept` entries are not saved by this run; `gone` ones are removed.
     """
 
     files: int = 0
@@ -21,22 +26,22 @@ class Tally(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     failed: int = 0
     vanished: int = 0
     skipped: int = 0
+    kept: int = 0
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    touched: int = 0
+    gone: int = 0
+    uploaded: int = 0
 
     def __add__(self, other: "Tally") -> "Tally":
-        return Tally(
-            files=self.files + other.files,
-            bytes=self.bytes + other.bytes,
-            links=self.links + other.links,
-            directories=self.directories + other.directories,
-            failed=self.failed + other.failed,
-            vanished=self.vanished + other.vanished,
-            skipped=self.skipped + other.skipped,
-        )
+        return Tally(*map(int.__add__, msgspec.structs.astuple(self), msgspec.structs.astuple(other)))
 
     @classmethod
     def of(cls, parts: Iterable["Tally"]) -> "Tally":
         """Return the sum of `parts`."""
-        return sum(parts, cls())
+        columns = zip(*map(msgspec.structs.astuple, parts), strict=True)
+        return cls(*map(sum, columns))
 
     def to_json(self) -> dict[str, int]:
         """Return a JSON object; counts of zero are left out, since most are."""
@@ -44,7 +49,7 @@ class Tally(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
     @property
     def saved(self) -> int:
-        """Entries that were saved."""
+        """Entries that are saved."""
         return self.files + self.links + self.directories
 
     @property

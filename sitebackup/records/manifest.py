@@ -1,114 +1,131 @@
-"""What a run saved and what it did not: one sorted list, made of the outcomes of all batches.
+"""What a run saved and what it did not: one sorted list of entries, in parts, with an index.
 
-`<run>/manifest.ndjson` begins with a head line (format version, root, options, times, totals); then one line
-an entry, sorted by path. `docs/manifest.schema.json` describes both.
+`manifests/<run>/index.json` in the container `backup-catalog` is the head: root, options, times, totals, and the
+parts in order, each with its first path. A part has one line an entry, sorted by path, so that the parts in
+order are sorted too. `docs/manifest.schema.json` describes both. A manifest is there once its index is.
+
+Runs of versions before 0.2 left another format, 1: one blob `<run>/manifest.ndjson` in `backup-runs`.
+`records.format1` reads it.
 """
 
-import hashlib
 import json
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sitebackup.blobs.container import Container
-from sitebackup.errors import FatalError
-from sitebackup.records.lines import LineWriter, merge, ndjson, read_lines
-from sitebackup.records.outcomes import Outcome
-from sitebackup.records.run_blobs import folder, manifest_name
-from sitebackup.tally import NAMED, Tally
+import msgspec
 
-FORMAT = 1
+from sitebackup.blobs.container import Container, Properties
+from sitebackup.digests import md5
+from sitebackup.errors import BlobMissingError, FatalError
+from sitebackup.records.entries import Entry, entry_of
+from sitebackup.records.lines import read_lines
+from sitebackup.records.run_blobs import index_name, part_name
+from sitebackup.tally import NAMED, Tally
+from sitebackup.tree.walking import Range
+
+FORMAT = 2
 """Version of the manifest's format."""
 
-_HEAD = 256 * 1024
-"""Bytes that hold the head of a manifest: what it has most of is a request's options, 64 KiB at most."""
 
-_MERGED_AT_ONCE = 64
-"""Streams that one merge reads, each with a chunk of a mebibyte in memory."""
+class Part(msgspec.Struct, frozen=True):
+    """A part of a manifest: its `name`, the path of its first entry, how many there are, and in how many bytes."""
+
+    name: str
+    first: str
+    entries: int
+    bytes: int
+
+
+class Index(msgspec.Struct, frozen=True):
+    """The head of a manifest. `options` and `totals` are JSON objects, times are RFC 3339.
+
+    `gave_up`: why the run did not reach everything, if it did not.
+    """
+
+    format: int
+    run: str
+    root: str
+    options: dict[str, Any]
+    started: str
+    finished: str
+    totals: dict[str, int]
+    parts: tuple[Part, ...]
+    gave_up: str | None = None
+
+    @property
+    def entries(self) -> int:
+        """How many entries the manifest has."""
+        return sum(part.entries for part in self.parts)
 
 
 @dataclass(slots=True)
 class Summary:
-    """What a manifest adds up to, and its first failures in words."""
+    """What a manifest, or a part of it, adds up to, and its first failures in words."""
 
     tally: Tally = field(default_factory=Tally)
     named: list[str] = field(default_factory=list[str])
 
-    def add(self, outcome: Outcome) -> None:
-        """Count an outcome, and name it if it failed and not too many have."""
-        self.tally += outcome.tally
-        if outcome.outcome == "failed" and len(self.named) < NAMED:
-            self.named.append(f"{outcome.path or '.'}: {outcome.reason}")
+    def add(self, entry: Entry, tally: Tally) -> None:
+        """Count an entry, and name it if it failed and not too many have."""
+        self.tally += tally
+        if entry.outcome == "failed" and len(self.named) < NAMED:
+            self.named.append(f"{entry.path or '.'}: {entry.reason}")
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What a reader needs to know of a manifest first: the `root`'s path, and its `size` in bytes."""
-
-    root: str
-    size: int
+async def write_index(catalog: Container, index: Index) -> None:
+    """Make a manifest readable: all of its parts are written."""
+    data = json.dumps(msgspec.to_builtins(index), indent=1).encode()
+    await catalog.put(index_name(index.run), data, Properties(md5(data), "application/json"))
 
 
-async def write(runs: Container, run: str, parts: Sequence[str], about: dict[str, Any]) -> Summary:
-    """Write the manifest of `run` out of blobs of outcomes, `parts`, each sorted by path.
+async def read_index(catalog: Container, run: str) -> Index:
+    """Return the index of a run's manifest.
 
-    `about` becomes the first line, with the format and the totals added.
+    Raises `BlobMissingError` if there is none, and `FatalError` if this version of the app cannot read it.
     """
-    summary = Summary()
-    writer = LineWriter(runs, manifest_name(run))
-    last = None
-    async for line in _sorted(runs, run, parts):
-        outcome = Outcome.from_json(json.loads(line))
-        if outcome.path == last:  # a directory that changes while it is read may give a name twice
-            continue
-        last = outcome.path
-        summary.add(outcome)
-        await writer.add(line + b"\n")
-    await writer.close(ndjson([{"format": FORMAT, **about, "totals": summary.tally.to_json()}]))
-    return summary
-
-
-async def read_head(runs: Container, run: str) -> Head:
-    """Return what a run's manifest begins with.
-
-    Raises `FatalError` if there is none, or if this version of the app cannot read it.
-    """
-    blob = await runs.find(manifest_name(run))
-    if blob is None:
-        raise FatalError(f"There is no manifest of a run '{run}'.")
-    data = await runs.get(manifest_name(run), 0, _HEAD)
-    head = json.loads(data.partition(b"\n")[0])
-    if head["format"] != FORMAT:
+    data = json.loads(await catalog.get(index_name(run)))
+    if data["format"] != FORMAT:
         raise FatalError(
-            f"The manifest of run '{run}' has format {head['format']}. This version of the app reads {FORMAT}"
-            " only."
+            f"The manifest of run '{run}' has format {data['format']}. This version of the app reads 1 and"
+            f" {FORMAT}."
         )
-    return Head(head["root"], blob.size)
+    return msgspec.convert(data, Index)
 
 
-async def read(runs: Container, run: str, begin: int = 0, end: int | None = None) -> AsyncIterator[Outcome]:
-    """Yield the entries whose lines begin in a range of a run's manifest, in bytes."""
-    async for line in read_lines(runs, manifest_name(run), begin, end):
-        row = json.loads(line)
-        if "format" not in row:
-            yield Outcome.from_json(row)
+async def read_range(catalog: Container, index: Index, wanted: Range) -> AsyncIterator[tuple[bytes, Entry]]:
+    """Yield the entries whose path is in a range, in order, each with its line.
+
+    A chunk of a part is in memory at a time.
+    """
+    firsts = [part.first for part in index.parts]
+    for part in index.parts[max(0, bisect_right(firsts, wanted.begin) - 1) :]:
+        if wanted.end is not None and part.first >= wanted.end:
+            return
+        async for line in read_lines(catalog, part_name(index.run, part.name)):
+            entry = entry_of(line)
+            if wanted.end is not None and entry.path >= wanted.end:
+                return
+            if entry.path >= wanted.begin:
+                yield line, entry
 
 
-async def _sorted(runs: Container, run: str, parts: Sequence[str]) -> AsyncIterator[bytes]:
-    """Merge sorted blobs, in as many passes as keep the number of open ones small."""
-    while len(parts) > _MERGED_AT_ONCE:
-        groups = [parts[i : i + _MERGED_AT_ONCE] for i in range(0, len(parts), _MERGED_AT_ONCE)]
-        parts = [await _merged(runs, run, group) for group in groups]
-    async for line in merge([read_lines(runs, part) for part in parts], "path"):
-        yield line
+async def first_path(catalog: Container, run: str, part: str) -> str:
+    """Return the path of the first entry of a part, which has one."""
+    async for line in read_lines(catalog, part_name(run, part)):
+        return entry_of(line).path
+    raise BlobMissingError(f"A part of the manifest of run '{run}' is empty.")
 
 
-async def _merged(runs: Container, run: str, parts: Sequence[str]) -> str:
-    """Merge `parts` into one blob, named after them, and return its name."""
-    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
-    name = f"{folder(run)}/outcomes/merged-{digest}.ndjson"
-    writer = LineWriter(runs, name)
-    async for line in merge([read_lines(runs, part) for part in parts], "path"):
-        await writer.add(line + b"\n")
-    await writer.close()
-    return name
+def ranges(index: Index, size: int) -> Sequence[Range]:
+    """Cut the range of all keys where parts of the manifest begin: each has about `size` entries, or one part."""
+    begins: list[str] = []
+    entries = size
+    for part in index.parts:
+        if entries + part.entries > size:
+            begins.append(part.first)
+            entries = 0
+        entries += part.entries
+    ends = [*begins[1:], None]
+    return [Range(begin if number else "", end) for number, (begin, end) in enumerate(zip(begins, ends, strict=True))]

@@ -1,22 +1,28 @@
-"""What the blobs of a run in the container `backup-runs` are called.
+"""What the blobs of a run are called.
 
 This is the claim check: names and outcomes stay out of the orchestration's history, which passes references
-and counts. Everything is below `<run>/`, the orchestration's instance ID.
+and counts. What a run needs while it works is below `<run>/` in the container `backup-runs`; `<run>` is the
+orchestration's instance ID. It is deleted when the manifest is written.
 
-    <run>/plans/<plan>.ndjson               the index of the batches, then one line an item
-    <run>/plans/<plan>.left-<n>.ndjson      one line a directory that the listing did not enter: a portion
+    <run>/plans/<plan>.ndjson               the index of the batches, then one line a task
+    <run>/plans/<listing>.left.ndjson       one line a range that the listing left: a portion
     <run>/attempts/<plan>-<batch>.ndjson    what an attempt at a batch has begun, and what is done
-    <run>/outcomes/<plan>-<batch>.ndjson    one line an item of a batch, sorted by path
-    <run>/manifest.ndjson                   what the run saved and what it did not
+    <run>/outcomes/<plan>-<batch>.ndjson    one line a task of a batch, sorted by path
+    <run>/progress/<process>.json           what a process has found and done
+    <run>/compare/<n>.ndjson                how far a comparison with the container is
+
+What stays is in the container `backup-catalog`.
+
+    manifests/<run>/index.json              the manifest's head, and its parts in order
+    manifests/<run>/<plan>.ndjson           a draft: what was finished when it was listed; or a whole part
+    manifests/<run>/<plan>.full.ndjson      a part, made of a draft and of the outcomes of its plan
+    runs/<root ID>/<started>_<run>.json     the record of a run
 
 A plan's ID is its listing attempt's own. Listing a tree twice need not give the same answer, so two attempts
 at one listing must not write into one plan; the orchestration goes on with the plan that was returned to it.
 """
 
 from sitebackup.blobs import blobname
-
-LISTING = "listing"
-"""In place of a batch's number: the outcomes that the listing itself found."""
 
 
 def folder(run: str) -> str:
@@ -29,9 +35,9 @@ def plan_name(run: str, plan: str) -> str:
     return f"{folder(run)}/plans/{plan}.ndjson"
 
 
-def portion_name(run: str, plan: str, number: int) -> str:
-    """Return the blob of a portion."""
-    return f"{folder(run)}/plans/{plan}.left-{number}.ndjson"
+def portions_name(run: str, listing: str) -> str:
+    """Return the blob of the portions that a listing left."""
+    return f"{folder(run)}/plans/{listing}.left.ndjson"
 
 
 def attempt_name(run: str, plan: str, batch: int) -> str:
@@ -39,16 +45,46 @@ def attempt_name(run: str, plan: str, batch: int) -> str:
     return f"{folder(run)}/attempts/{plan}-{batch}.ndjson"
 
 
-def outcomes_name(run: str, plan: str, batch: int | str) -> str:
-    """Return the blob of a batch's outcomes, or of the listing's own (`LISTING`)."""
-    return f"{outcomes_folder(run)}{plan}-{batch}.ndjson"
+def outcomes_name(run: str, plan: str, batch: int) -> str:
+    """Return the blob of a batch's outcomes."""
+    return f"{folder(run)}/outcomes/{plan}-{batch}.ndjson"
 
 
-def outcomes_folder(run: str) -> str:
-    """Return the prefix of the blobs of a run's outcomes."""
-    return f"{folder(run)}/outcomes/"
+def progress_folder(run: str) -> str:
+    """Return the prefix of the blobs of the progress of a run."""
+    return f"{folder(run)}/progress/"
 
 
-def manifest_name(run: str) -> str:
-    """Return the blob of a run's manifest."""
-    return f"{folder(run)}/manifest.ndjson"
+def progress_name(run: str, process: str) -> str:
+    """Return the blob of what a process has done for a run."""
+    return f"{progress_folder(run)}{process}.json"
+
+
+def comparison_name(run: str, number: int) -> str:
+    """Return the blob of how far a comparison is after so many activities."""
+    return f"{folder(run)}/compare/{number}.ndjson"
+
+
+def manifest_folder(run: str) -> str:
+    """Return the prefix of the blobs of a run's manifest."""
+    return f"manifests/{folder(run)}/"
+
+
+def index_name(run: str) -> str:
+    """Return the blob of the index of a run's manifest."""
+    return f"{manifest_folder(run)}index.json"
+
+
+def part_name(run: str, part: str) -> str:
+    """Return the blob of a part of a run's manifest."""
+    return f"{manifest_folder(run)}{part}.ndjson"
+
+
+def full(plan: str) -> str:
+    """Return the name of the part that is made of a plan's draft and of its outcomes."""
+    return f"{plan}.full"
+
+
+def records_folder(root_id: str) -> str:
+    """Return the prefix of the records of the runs of a root."""
+    return f"runs/{root_id}/"

@@ -41,8 +41,8 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 class Plan(msgspec.Struct, frozen=True, array_like=True):
     """What one listing found in a range: so many `batches` to copy, then so many to remove (`removals`).
 
-    Its draft, what is unchanged, has so many `entries` in so many `bytes`. A plan without batches and removals
-    is complete: its draft is a part of the manifest.
+    Its draft, what is unchanged, has so many `entries` in so many `bytes`. A plan without batches and
+    removals is complete: its draft is a part of the manifest.
     """
 
     id: str
@@ -227,7 +227,7 @@ class Copied(Answer, frozen=True):
 
 
 class Written(Answer, frozen=True):
-    """The `parts` that were written, what was new in them (`tally`), and the first failures in words (`named`).
+    """The `parts` that were written, and what is new in them: `tally`, the first failures in words as `named`.
 
     `plans` and `portions` are still to be written. `manifest`: the index's blob, once it is written.
     """
@@ -286,8 +286,8 @@ class Findings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Compared(Answer, frozen=True):
     """What a part of a comparison with the containers found; `is_done` says whether it was the last part.
 
-    `repairs`: plans of unchanged entries whose content is nowhere, to be copied again; `findings` does not count
-    them. `root_id` is the manifest's, and so are the `spans`, one for each of its parts.
+    `repairs`: plans of unchanged entries whose content is nowhere, to be copied again; `findings` does not
+    count them. `root_id` is the manifest's, and so are the `spans`, one for each of its parts.
     """
 
     findings: Findings = Findings()

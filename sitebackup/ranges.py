@@ -3,7 +3,7 @@
 Pure, so that a replay divides them the same way.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import msgspec
 

@@ -23,7 +23,7 @@ type Kind = Literal["file", "link", "directory"]
 type NotSaved = Literal["failed", "vanished", "skipped", "kept", "gone"]
 """What became of an entry that a run has not saved.
 
-`kept`: the run has not looked at it, or may not remove it, and what an earlier run saved of it is still there.
+`kept`: the run has not looked at it, or may not remove it; what an earlier run saved of it is still there.
 `gone`: what an earlier run saved of it is removed. No manifest has that; a batch reports it.
 """
 

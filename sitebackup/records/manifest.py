@@ -128,4 +128,7 @@ def ranges(index: Index, size: int) -> Sequence[Range]:
             entries = 0
         entries += part.entries
     ends = [*begins[1:], None]
-    return [Range(begin if number else "", end) for number, (begin, end) in enumerate(zip(begins, ends, strict=True))]
+    return [
+        Range(begin if number else "", end)
+        for number, (begin, end) in enumerate(zip(begins, ends, strict=True))
+    ]

@@ -227,7 +227,7 @@ class Copied(Answer, frozen=True):
 
 
 class Written(Answer, frozen=True):
-    """The `parts` that were written, and what is new in them: `tally`, the first failures in words as `named`.
+    """The `parts` that were written, and what is new in them: `tally`, and the first failures as `named`.
 
     `plans` and `portions` are still to be written. `manifest`: the index's blob, once it is written.
     """

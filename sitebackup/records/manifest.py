@@ -1,8 +1,8 @@
 """What a run saved and what it did not: one sorted list of entries, in parts, with an index.
 
-`manifests/<run>/index.json` in the container `backup-catalog` is the head: root, options, times, totals, and the
-parts in order, each with its first path. A part has one line an entry, sorted by path, so that the parts in
-order are sorted too. `docs/manifest.schema.json` describes both. A manifest is there once its index is.
+`manifests/<run>/index.json` in the container `backup-catalog` is the head: root, options, times, totals, and
+the parts in order, each with its first path. A part has one line an entry, sorted by path, so that the parts
+in order are sorted too. `docs/manifest.schema.json` describes both. A manifest is there once its index is.
 
 Runs of versions before 0.2 left another format, 1: one blob `<run>/manifest.ndjson` in `backup-runs`.
 `records.format1` reads it.
@@ -30,7 +30,7 @@ FORMAT = 2
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A part of a manifest: its `name`, the path of its first entry, how many there are, and in how many bytes."""
+    """A part of a manifest: its `name`, and of its entries the first path, the count, the bytes."""
 
     name: str
     first: str
@@ -119,7 +119,7 @@ async def first_path(catalog: Container, run: str, part: str) -> str:
 
 
 def ranges(index: Index, size: int) -> Sequence[Range]:
-    """Cut the range of all keys where parts of the manifest begin: each has about `size` entries, or one part."""
+    """Cut the range of all keys where parts of the manifest begin: at most `size` entries each, or one part."""
     begins: list[str] = []
     entries = size
     for part in index.parts:
@@ -127,8 +127,5 @@ def ranges(index: Index, size: int) -> Sequence[Range]:
             begins.append(part.first)
             entries = 0
         entries += part.entries
-    ends = [*begins[1:], None]
-    return [
-        Range(begin if number else "", end)
-        for number, (begin, end) in enumerate(zip(begins, ends, strict=True))
-    ]
+    begins[:1] = [""]
+    return [Range(begin, end) for begin, end in zip(begins, [*begins[1:], None], strict=True)]

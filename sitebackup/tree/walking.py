@@ -39,6 +39,14 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Range:
+    """The keys from `begin` to before `end`; None is no end."""
+
+    begin: str = ""
+    end: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Odd:
     """Something that is not saved, because it is `skipped`, `vanished` or `failed`, and the reason."""
 

@@ -53,14 +53,15 @@ class Found:
 class Join:
     """Joins entries of a walk with a baseline.
 
-    `detection` says by what an entry counts as unchanged, as in a request. `named` has the first failures in
+    `begin` is the first key that may come. `detection` says by what an entry counts as unchanged, as in a request. `named` has the first failures in
     words.
     """
 
-    def __init__(self, baseline: Baseline, selection: Selection, detection: str) -> None:
+    def __init__(self, baseline: Baseline, selection: Selection, detection: str, begin: str = "") -> None:
         self._baseline = baseline
         self._selection = selection
         self._detection = detection
+        self._begin = begin
         self._next: tuple[bytes, Entry] | None = None
         self._begun = False
         self._closed: tuple[str, str] | None = None  # the directory that was not entered last, and why
@@ -75,14 +76,14 @@ class Join:
     async def add(self, entries: Iterable[Item | Odd]) -> None:
         """Take the next entries of the walk."""
         for entry in entries:
-            key = entry.key
+            key = max(entry.key, self._begin)  # a directory above the range may have trouble
             await self.skip_to(key)
             line, base = b"", None
             if self._next is not None and self._next[1].path == key:
                 line, base = self._next
                 await self._advance()
             if isinstance(entry, Odd):
-                self._odd(entry, base)
+                self._odd(key, entry, base)
             elif base is not None and is_unchanged(entry, base, self._detection):
                 self._unchanged(line, base)
             elif entry.kind == "directory" and not entry.is_empty:
@@ -99,9 +100,10 @@ class Join:
             self._unmet(self._next[1])
             await self._advance()
 
-    async def leave_out(self, end: str) -> None:
-        """Leave out the baseline up to the key `end`: another listing will look there."""
-        while self._next is not None and self._next[1].path < end:
+    async def leave_out(self, hole: Range) -> None:
+        """Leave out the baseline of a range: another listing will look there."""
+        await self.skip_to(hole.begin)
+        while self._next is not None and self._next[1].path in hole:
             await self._advance()
 
     async def _advance(self) -> None:
@@ -124,14 +126,13 @@ class Join:
         if base is not None and base.content is not None:
             self._found.tasks.append(Task(item.key, "directory", base=base, gone=True))
 
-    def _odd(self, odd: Odd, base: Entry | None) -> None:
-        if odd.is_directory and odd.outcome != "vanished":
+    def _odd(self, key: str, odd: Odd, base: Entry | None) -> None:
+        if odd.kind == "directory" and odd.outcome != "vanished":
             self._closed = (odd.key, odd.reason)
-        kind = "directory" if odd.is_directory else None
         previous = base.content if base is not None else None
-        self._line(Entry(odd.key, kind, outcome=odd.outcome, reason=odd.reason, previous=previous))
+        self._line(Entry(key, odd.kind, outcome=odd.outcome, reason=odd.reason, previous=previous))
         if odd.outcome == "failed" and len(self.named) < NAMED:
-            self.named.append(f"{odd.key or '.'}: {odd.reason}")
+            self.named.append(f"{key}: {odd.reason}")
 
     def _unmet(self, base: Entry) -> None:
         """The walk has no entry that the baseline has: it is gone, unless the walk did not look there."""
@@ -161,7 +162,7 @@ def is_unchanged(item: Item, base: Entry, detection: str) -> bool:
     if item.kind == "directory":
         if item.is_empty != (base.blob is not None):
             return False
-    elif detection == "hash" or item.size != base.size:
+    elif detection == "hash" or attributes.size != base.size:
         return False
     if detection != "mtime" and (attributes.inode != base.inode or attributes.ctime != base.ctime):
         return False

@@ -134,13 +134,13 @@ class _Listing:
         device = await self._disk(lambda: device_of(place.real))
         selection = self._parsed.selection(device)
         _log.log(level, "Searching for files under '%s'...", printable(place.root))
-        self._join = Join(self._baseline(wanted), selection, self._parsed.change_detection)
+        self._join = Join(self._baseline(wanted), selection, self._parsed.change_detection, wanted.begin)
         self._draft = Draft(self._engine, self._asked.run, place, is_whole=is_whole)
         budget = self._engine.settings.list_budget
         entries = walk(place.real, wanted, budget, selection, seconds=_WALK_SECONDS)
         end = wanted.end
         while step := await self._disk(lambda: list(islice(entries, _WALK_STEP))):
-            end = await self._take(step, end)
+            end = await self._take(step, wanted, end)
         await self._join.skip_to(end)
         await self._add([])
         await self._close(is_small=is_whole and not self._left)
@@ -173,7 +173,7 @@ class _Listing:
             return no_baseline()
         return manifest.read_range(self._engine.catalog, self._before, wanted)
 
-    async def _take(self, step: Sequence[Entry | None], end: str | None) -> str | None:
+    async def _take(self, step: Sequence[Entry | None], wanted: Range, end: str | None) -> str | None:
         """Take the next entries of the walk; return the key where it ends, as far as that is known."""
         found: list[Item | Odd] = []
         for entry in step:
@@ -183,7 +183,7 @@ class _Listing:
             elif isinstance(entry, Unreached) and not self._asked.last:
                 await self._add(found)
                 found = []
-                await self._leave_hole(entry, end)
+                await self._leave_hole(entry, wanted)
             elif entry is not None:
                 found.append(_checked(entry))
         await self._add(found)
@@ -197,18 +197,17 @@ class _Listing:
         self._pending += found.pending
         self._engine.progress.add(self._asked.run, found=found.tally + found.pending, done=found.tally)
 
-    async def _leave_hole(self, unreached: Unreached, end: str | None) -> None:
+    async def _leave_hole(self, unreached: Unreached, wanted: Range) -> None:
         """Leave a directory that does not answer to another listing: a plan has no hole, so it ends here."""
         if not unreached.path:
             raise SourceUnavailableError(f"The root cannot be listed now: {unreached.reason}.")
         self._troubles.append(f"A directory cannot be listed now: {unreached.reason}.")
-        hole = subtree(unreached.path, end)
+        hole = _hole(unreached, wanted)
         await self._join.skip_to(hole.begin)
         await self._add([])
         await self._close(is_small=False)
         self._draft = Draft(self._engine, self._asked.run, self._place, is_whole=False)
-        if hole.end is not None:
-            await self._join.leave_out(hole.end)
+        await self._join.leave_out(hole)
         self._left.append(hole)
 
     async def _close(self, *, is_small: bool) -> None:
@@ -220,13 +219,13 @@ class _Listing:
 def _checked(entry: Item | Odd | Unreached) -> Item | Odd:
     """Return what a walk has found; a directory that does not answer has failed if nobody lists it again."""
     if isinstance(entry, Unreached):
-        entry = Odd(entry.path, "failed", entry.reason, is_directory=True)
+        entry = Odd(entry.path, "failed", entry.reason, "directory")
     if isinstance(entry, Odd) and not entry.path:  # a root that cannot be read is no tree with one failure
         raise FatalError(f"The root cannot be listed: {entry.reason}.")
     return entry
 
 
-def subtree(directory: str, end: str | None) -> Range:
-    """Return the keys of a directory and of what is below it, up to `end`."""
-    after = f"{directory}{chr(ord('/') + 1)}"
-    return Range(f"{directory}/", after if end is None else min(after, end))
+def _hole(unreached: Unreached, within: Range) -> Range:
+    """Return the keys of a directory and of what is below it, as far as they are in a range."""
+    begin, end = f"{unreached.path}/", f"{unreached.path}{chr(ord('/') + 1)}"
+    return Range(max(begin, within.begin), end if within.end is None else min(end, within.end))

@@ -18,7 +18,7 @@ from sitebackup.records.entries import Entry, Kind, from_line, to_lines
 from sitebackup.records.lines import LineWriter, ndjson
 from sitebackup.records.run_blobs import plan_name, portions_name
 from sitebackup.tree.place import Place
-from sitebackup.tree.walking import Range
+from sitebackup.tree.keys import Range
 
 _HEAD = 256 * 1024
 """Bytes of a plan that are read, and kept, at once: all of a small plan, the index of a large one."""

@@ -42,7 +42,7 @@ class Life:
 
     def backup(self, **options: object) -> Instance:
         """Back it up, and if that completes, look at all that was ever saved."""
-        time.sleep(0.03)  # so that what was written before is not in doubt
+        self.settle()
         tree = tree_of(self.root)
         run = self.world.backup(maxDelete=1000, allowEmpty=True, **options)
         if run.failure is None:
@@ -51,6 +51,10 @@ class Life:
             self.check_past()
             assert run.output == sum(len(data) for kind, data, _, _ in tree.values() if kind == "file")
         return run
+
+    def settle(self) -> None:
+        """Wait until what was written is not in doubt any more."""
+        time.sleep(0.03)
 
     def read(self, container: str, name: str) -> bytes | None:
         """The content of a blob."""
@@ -149,3 +153,41 @@ def test_through_faults_and_kills_and_processes_that_come_late_no_completed_run_
             assert life.backup().failure is None
         life.change()
     assert life.world.faults
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_runs_at_the_same_time_of_roots_that_overlap_lose_nothing_of_each_other(
+    tmp_path: Path, lives: list[Life], seed: int
+) -> None:
+    life = Life(tmp_path / "site", seed, rate=0.01)
+    lives.append(life)
+    inner = life.root / "b"
+    ran: list[str] = []
+
+    def between() -> None:
+        if life.random.random() >= 0.3:
+            return
+        life.world.between = lambda: None
+        life.change()
+        life.settle()
+        root = life.random.choice([life.root, life.root, inner])
+        run = life.world.backup(root, maxDelete=1000, allowEmpty=True)
+        if run.failure is None:
+            ran.append(run.id)
+        life.world.between = between
+
+    for _ in range(4):
+        life.world.between = between
+        life.settle()
+        outer = life.world.backup(maxDelete=1000, allowEmpty=True)
+        if outer.failure is None:
+            ran.append(outer.id)
+        life.world.between = lambda: None
+        life.world.rate = 0
+        assert life.backup().failure is None
+        life.world.wake_the_late()
+        assert life.backup().failure is None
+        for run in ran:
+            run_of(life.read, run)
+        life.world.rate = 0.01
+    assert len(ran) > 4

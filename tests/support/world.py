@@ -8,7 +8,7 @@ dead, and goes on much later.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -52,7 +52,10 @@ _process: ContextVar[_Process] = ContextVar("process")
 
 
 class World:
-    """The containers, and runs on them. `rate`: the share of requests that something happens to."""
+    """The containers, and runs on them. `rate`: the share of requests that something happens to.
+
+    `between` is called before each activity. It may start another run, which ends before the activity begins.
+    """
 
     def __init__(self, root: Path, seed: int = 0, rate: float = 0.0) -> None:
         self.backups = MemoryContainer()
@@ -61,6 +64,7 @@ class World:
         self.runs = MemoryContainer()
         self.rate = rate
         self.faults: list[Fault] = []
+        self.between: Callable[[], None] = lambda: None
         self._root = root
         self._random = random.Random(seed)  # noqa: S311 - what goes wrong, no secret
         self._late: list[asyncio.Future[None]] = []
@@ -68,13 +72,13 @@ class World:
         self._loop = asyncio.new_event_loop()
         self._numbers = 0
 
-    def backup(self, **options: Any) -> Instance:
-        """Back the root up, to the end of the run."""
+    def backup(self, root: Path | None = None, **options: Any) -> Instance:
+        """Back up the root, or another one that is below it or above it, to the end of the run."""
         self._numbers += 1
         activities = {name: self._activity(body) for name, body in ACTIVITIES.items()}
         activities[names.READ_PROGRESS] = lambda _: {}
         hub = Hub(activities, seed=self._random.randrange(1 << 30), keep_turns=False)
-        request = {"rootDirectory": str(self._root), **options}
+        request = {"rootDirectory": str(root or self._root), **options}
         return hub.run(names.BACKUP_SITE_CONTENT, request, f"run-{self._numbers}")
 
     def wake_the_late(self) -> None:
@@ -94,7 +98,11 @@ class World:
         self._loop.close()
 
     def _activity(self, body: Body) -> Any:
-        return lambda request: self._loop.run_until_complete(self._perform(body, request))
+        def activity(request: Any) -> Any:
+            self.between()
+            return self._loop.run_until_complete(self._perform(body, request))
+
+        return activity
 
     async def _perform(self, body: Body, request: Mapping[str, Any]) -> Any:
         process = _Process()
@@ -115,7 +123,7 @@ class World:
 
     async def _work(self, body: Body, request: Mapping[str, Any]) -> Any:
         engine = Engine(
-            Settings((str(self._root),), concurrency=4, list_budget=12),
+            Settings((str(self._root.parent),), concurrency=4, list_budget=12),
             backups=self._troubled(self.backups),
             runs=self._troubled(self.runs),
             history=self._troubled(self.history),

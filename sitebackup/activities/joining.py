@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 
-from sitebackup.records.entries import Entry, to_line
+from sitebackup.records.entries import Entry, fields_of, to_line
 from sitebackup.records.plans import Task
 from sitebackup.tally import NAMED, Tally
 from sitebackup.tree.selecting import Selection
-from sitebackup.tree.walking import Item, Odd
+from sitebackup.tree.entries import Item, Odd
+from sitebackup.tree.keys import Range
 
 type Baseline = AsyncIterator[tuple[bytes, Entry]]
 """Entries of the manifest of the run before, in order, each with its line."""
@@ -122,7 +123,7 @@ class Join:
 
     def _directory(self, item: Item, base: Entry | None) -> None:
         """A directory with something in it has no blob; one that had nothing in it before had one."""
-        self._line(Entry(item.key, "directory", **item.attributes.to_fields()))
+        self._line(Entry(item.key, "directory", **fields_of(item.attributes)))
         if base is not None and base.content is not None:
             self._found.tasks.append(Task(item.key, "directory", base=base, gone=True))
 

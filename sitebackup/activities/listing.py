@@ -22,7 +22,9 @@ from sitebackup.records.manifest import Index
 from sitebackup.request import BackupRequest
 from sitebackup.tally import Tally
 from sitebackup.tree.place import Place, device_of
-from sitebackup.tree.walking import Entry, Item, Odd, Range, Rest, Unreached, walk
+from sitebackup.tree.entries import Entry, Item, Odd, Rest, Unreached
+from sitebackup.tree.keys import Range
+from sitebackup.tree.walking import walk
 
 _log = logging.getLogger(__name__)
 
@@ -202,7 +204,8 @@ class _Listing:
         if not unreached.path:
             raise SourceUnavailableError(f"The root cannot be listed now: {unreached.reason}.")
         self._troubles.append(f"A directory cannot be listed now: {unreached.reason}.")
-        hole = _hole(unreached, wanted)
+        below = Range.below(f"{unreached.path}/")
+        hole = Range(max(below.begin, wanted.begin), _earlier(below.end, wanted.end))
         await self._join.skip_to(hole.begin)
         await self._add([])
         await self._close(is_small=False)
@@ -225,7 +228,7 @@ def _checked(entry: Item | Odd | Unreached) -> Item | Odd:
     return entry
 
 
-def _hole(unreached: Unreached, within: Range) -> Range:
-    """Return the keys of a directory and of what is below it, as far as they are in a range."""
-    begin, end = f"{unreached.path}/", f"{unreached.path}{chr(ord('/') + 1)}"
-    return Range(max(begin, within.begin), end if within.end is None else min(end, within.end))
+def _earlier(end: str | None, other: str | None) -> str | None:
+    """Return which of two ends of ranges comes first."""
+    ends = [key for key in (end, other) if key is not None]
+    return min(ends, default=None)

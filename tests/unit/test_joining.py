@@ -1,7 +1,6 @@
 """What a walk finds, joined with what the run before has saved."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 
 import msgspec
 import pytest
@@ -11,7 +10,8 @@ from sitebackup.records.entries import Content, Entry, entry_of, to_line
 from sitebackup.request import BackupRequest
 from sitebackup.tally import Tally
 from sitebackup.tree.attributes import Attributes
-from sitebackup.tree.walking import Item, Kind, Odd
+from sitebackup.tree.entries import Item, Kind, Odd
+from sitebackup.tree.keys import Range
 
 ATTRIBUTES = Attributes(
     mtime_ns=1_700_000_000_123_456_789,
@@ -28,7 +28,7 @@ def item(key: str, *, size: int = 5, is_empty: bool = False, link: bool = False,
     """What a walk finds at a key, with `ATTRIBUTES` but for `other` ones."""
     kind: Kind = "directory" if key == "" or key.endswith("/") else "link" if link else "file"
     size = 0 if kind == "directory" else size
-    return Item(key.removesuffix("/"), kind, size, replace(ATTRIBUTES, **other), is_empty)
+    return Item(key.removesuffix("/"), kind, size, msgspec.structs.replace(ATTRIBUTES, **other), is_empty)
 
 
 def saved(key: str, **other: object) -> Entry:
@@ -118,7 +118,7 @@ async def test_an_entry_that_may_have_changed_unseen_is_read() -> None:
 
 
 async def test_an_entry_whose_attributes_cannot_be_seen_is_read() -> None:
-    result, _ = await joined([replace(item("a"), attributes=None)], [saved("a")])
+    result, _ = await joined([msgspec.structs.replace(item("a"), attributes=None)], [saved("a")])
     assert [task.path for task in result.tasks] == ["a"]
 
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from sitebackup.records.entries import Entry, fields_of, to_line
 from sitebackup.records.plans import Task
 from sitebackup.tally import NAMED, Tally
-from sitebackup.tree.selecting import Selection
 from sitebackup.tree.entries import Item, Odd
 from sitebackup.tree.keys import Range
+from sitebackup.tree.selecting import Selection
 
 type Baseline = AsyncIterator[tuple[bytes, Entry]]
 """Entries of the manifest of the run before, in order, each with its line."""
@@ -26,7 +26,7 @@ async def no_baseline() -> Baseline:
 
 @dataclass(slots=True)
 class Found:
-    """What a join has found since it was asked last: `tasks`, and `lines` for the draft, of so many `entries`."""
+    """What a join has found since it was asked last: `tasks`, and `lines` of so many `entries` for the draft."""
 
     lines: bytearray = field(default_factory=bytearray)
     entries: int = 0
@@ -54,8 +54,8 @@ class Found:
 class Join:
     """Joins entries of a walk with a baseline.
 
-    `begin` is the first key that may come. `detection` says by what an entry counts as unchanged, as in a request. `named` has the first failures in
-    words.
+    `begin` is the first key that may come. `detection` says by what an entry counts as unchanged, as in a
+    request. `named` has the first failures in words.
     """
 
     def __init__(self, baseline: Baseline, selection: Selection, detection: str, begin: str = "") -> None:

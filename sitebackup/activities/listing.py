@@ -21,9 +21,9 @@ from sitebackup.records.catalogue import RunRecord, newest_manifest, source_name
 from sitebackup.records.manifest import Index
 from sitebackup.request import BackupRequest
 from sitebackup.tally import Tally
-from sitebackup.tree.place import Place, device_of
 from sitebackup.tree.entries import Entry, Item, Odd, Rest, Unreached
 from sitebackup.tree.keys import Range
+from sitebackup.tree.place import Place, device_of
 from sitebackup.tree.walking import walk
 
 _log = logging.getLogger(__name__)

@@ -17,9 +17,9 @@ from sitebackup.digests import md5
 from sitebackup.records.entries import Entry, from_line, to_lines
 from sitebackup.records.lines import LineWriter, ndjson
 from sitebackup.records.run_blobs import plan_name, portions_name
-from sitebackup.tree.place import Place
 from sitebackup.tree.entries import Kind
 from sitebackup.tree.keys import Range
+from sitebackup.tree.place import Place
 
 _HEAD = 256 * 1024
 """Bytes of a plan that are read, and kept, at once: all of a small plan, the index of a large one."""

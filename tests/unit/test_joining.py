@@ -49,7 +49,9 @@ def saved(key: str, **other: object) -> Entry:
         since="first",
     )
     if key == "" or key.endswith("/"):
-        entry = msgspec.structs.replace(entry, kind="directory", size=0, blob=None, md5=None, etag=None, since=None)
+        entry = msgspec.structs.replace(
+            entry, kind="directory", size=0, blob=None, md5=None, etag=None, since=None
+        )
     return msgspec.structs.replace(entry, **other)
 
 
@@ -150,7 +152,15 @@ async def test_only_what_the_listed_range_would_have_is_gone() -> None:
 @pytest.mark.parametrize("outcome", ["failed", "skipped"])
 async def test_nothing_below_a_directory_that_was_not_entered_is_gone(outcome: str) -> None:
     odd = Odd("b", outcome, "Permission denied", "directory")  # pyright: ignore[reportArgumentType]
-    before = [saved(""), saved("b.txt"), saved("b/"), saved("b/c"), saved("b/d/"), saved("b/d/e"), saved("b0")]
+    before = [
+        saved(""),
+        saved("b.txt"),
+        saved("b/"),
+        saved("b/c"),
+        saved("b/d/"),
+        saved("b/d/e"),
+        saved("b0"),
+    ]
     result, lines = await joined([item(""), odd], before)
     assert [task.path for task in result.tasks] == ["b.txt", "b0"]
     kept = {line.path: line for line in lines if line.outcome == "kept"}
@@ -182,7 +192,9 @@ async def test_a_file_that_has_become_a_directory_is_gone_and_the_directory_new(
     assert [line.path for line in lines] == ["", "a/"]
 
 
-async def test_a_directory_with_nothing_in_it_is_a_task_until_its_blob_is_there_and_the_blob_goes_when_it_fills() -> None:
+async def test_a_directory_with_nothing_in_it_is_a_task_until_its_blob_is_there_and_the_blob_goes_when_it_fills() -> (
+    None
+):
     marker = saved("d/", blob="site/d", md5="0" * 32, etag='"1"', since="first")
     result, lines = await joined([item("d/", is_empty=True)], [saved("d/")])
     assert [(task.path, task.gone) for task in result.tasks] == [("d/", False)]

@@ -20,7 +20,7 @@ MAX_BODY = 64 * 1024
 """Bytes in a request's body."""
 
 type Detection = Literal["ctime", "mtime", "hash"]
-"""By what a file counts as unchanged since the run before: size, times and inode; size and mtime; its content."""
+"""By what a file counts as unchanged: size, times and inode; size and modification time; or its content."""
 
 
 class RequestError(Exception):

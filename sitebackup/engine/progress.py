@@ -1,8 +1,8 @@
 """How far the work for a run is, from all processes to the orchestration, while activities are under way.
 
-Each process that works for a run overwrites one small blob every two seconds, if there is something new. One of
-them, whichever comes first, adds up these blobs when that is due, and tells the orchestration. When it was told
-last is in the metadata of another blob, which is written under a condition, so that only one process tells.
+Each process that works for a run overwrites one small blob every two seconds, if there is something new. When
+that is due, one of them, whichever comes first, adds up these blobs and tells the orchestration. When it was
+told last is in the metadata of another blob, which is written under a condition, so that only one tells.
 
 It is due every few seconds, and after a while every twentieth of the time that the run has taken, so that its
 history grows with the logarithm of that time. Nothing of this ever fails the work itself.
@@ -14,8 +14,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
-
-import msgspec
 
 from sitebackup.blobs.container import ABSENT, Condition, Container, Properties
 from sitebackup.digests import md5
@@ -116,7 +114,7 @@ class _RunProgress:
     def end(self) -> None:
         self._works -= 1
         if not self._works:
-            # The answers say it now. A blob that was written later would be left behind by the end of the run.
+            # The answers say it now. A blob that was written later might be left behind when the run ends.
             self._is_written = self._is_told = True
 
     def close(self) -> None:
@@ -146,12 +144,15 @@ class _RunProgress:
             return
         name = told_name(self._run)
         blob = await self._runs.find(name)
-        began, told = (now, now) if blob is None else _times(blob.metadata or {})
+        times = {} if blob is None else blob.metadata or {}
+        began, told = (float(times.get(time, now - WRITE_SECONDS)) for time in ("began", "told"))
         self._due = told + max(_AT_LEAST, (now - began) * _SHARE) - _LATE
-        if blob is None:
-            await self._runs.put(name, b"", _times_of(began, now), ABSENT)
-        elif now >= self._due:
-            await self._runs.put(name, b"", _times_of(began, now), Condition(blob.etag))
+        is_due = now >= self._due
+        if blob is None or is_due:
+            about = {"began": str(began), "told": str(now if is_due else told)}
+            condition = ABSENT if blob is None else Condition(blob.etag)
+            await self._runs.put(name, b"", Properties(metadata=about), condition)
+        if is_due:
             self._is_told = True
             await self._tell(self._run, await self._sum())
 

@@ -48,7 +48,7 @@ from sitebackup.request import BackupRequest
 from sitebackup.tally import NAMED
 
 HALF_FROM = 100
-"""Entries from which on a run fails if more than half of them are gone, unless the caller says how many may be."""
+"""Entries from which on a run fails if more than half are gone, unless the caller says how many may be."""
 
 
 def backup_site_content(ctx: OrchestrationContext, request: Any) -> Steps[int]:
@@ -68,6 +68,9 @@ def backup_site_content(ctx: OrchestrationContext, request: Any) -> Steps[int]:
     yield from backup.end("partial" if status.done.failed else "completed")
     status.ended("Completed")
     return status.done.bytes
+
+
+type _State = Literal["completed", "partial", "failed"]
 
 
 class _Backup:
@@ -102,9 +105,7 @@ class _Backup:
             yield from self._repair(compared.repairs)
         self._judge(compared.findings)
 
-    def end(
-        self, state: Literal["completed", "partial", "failed"], message: str | None = None
-    ) -> Steps[None]:
+    def end(self, state: _State, message: str | None = None) -> Steps[None]:
         """Have it recorded how the run ended. If that does not work, the run has ended so all the same."""
         request = EndRequest(
             run=self._run,

@@ -1,4 +1,4 @@
-"""Comparing a manifest with the containers: one activity after the other, each of which goes on where one ended."""
+"""Comparing a manifest with the containers: one activity after the other, each from where the last ended."""
 
 from itertools import chain
 

@@ -12,7 +12,7 @@ from durabletask.task import OrchestrationContext, RetryPolicy, Task, when_all, 
 from sitebackup.messages import Answer, Message
 
 STEPS = 20
-"""Steps in which a backup hears how its batches went: its custom status moves by 5 %, if no news comes before."""
+"""Steps in which a backup hears how its batches went: its custom status moves by 5 % without any news."""
 
 FAN_OUT = 24
 """Calls that one instance waits for: 4 events each, and 8 more for each retry."""

@@ -21,7 +21,7 @@ from sitebackup.orchestrations.gathering import (
 from sitebackup.ranges import Portion, join, split
 
 ROUNDS = 2
-"""Rounds of listings in one instance: the root, then what the root left; what these leave goes on in others."""
+"""Rounds of listings in one instance: the root, then what that left. What is left then goes on in others."""
 
 
 def list_tree(ctx: OrchestrationContext, request: Any) -> Steps[dict[str, Any]]:
@@ -35,7 +35,7 @@ def list_portions(
     follower: Follower[Listed] = NOBODY,
     least_parts: int = 1,
 ) -> Steps[Listed]:
-    """List what is asked for and what that leaves, in at least so many parts if it is too much for one instance."""
+    """List what is asked for and what that leaves, in at least so many parts if one instance cannot."""
     portions = asked.portions
     answers: list[Listed] = []
     for number in range(ROUNDS + 1):

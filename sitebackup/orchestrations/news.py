@@ -1,8 +1,8 @@
 """News of a run from the processes that work for it, beside the answers of its activities.
 
-An answer says what a whole batch came to, and of many batches in one sub-orchestration nothing is heard before
-all of them have ended. So processes tell meanwhile (`engine.progress`). They raise an event, and no activity
-asks them: it would stand in line behind all the batches.
+An answer says what a whole batch came to, and of the batches of a sub-orchestration nothing is heard before
+all of them have ended. So processes tell meanwhile how far they are (`engine.progress`). They raise an event:
+an activity that asked them would stand in line behind all the batches.
 """
 
 from collections.abc import Callable

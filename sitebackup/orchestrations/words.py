@@ -6,7 +6,7 @@ from sitebackup.messages import Findings
 from sitebackup.tally import Tally
 
 _HINT_FROM = 100
-"""Files that were read again from which on a run says why most of them were, if nothing had changed in them."""
+"""Files that were read again, from which on a run says why, if nothing had changed in many of them."""
 
 
 def partial(entries: int, failed: int, named: Sequence[str], manifest: str) -> str:
@@ -29,8 +29,8 @@ def shrunk(vanished: int, entries: int) -> str:
 def too_many_gone(gone: int, before: int, most: int) -> str:
     """Say that too much of what the run before had is gone."""
     return (
-        f"{gone} entries are gone; the run before had {before}, and {most} may be missing. Nothing was removed"
-        f" from the backup. If all of them are to go, set maxDelete to {gone} or more."
+        f"{gone} of the {before} entries of the run before are gone, and {most} may be. Nothing was removed"
+        f" from the backup. If that is right, set maxDelete to {gone} or more."
     )
 
 
@@ -40,8 +40,8 @@ def hint(copied: Tally) -> str | None:
     if again < _HINT_FROM or copied.touched * 5 <= again:
         return None
     return (
-        f"{copied.touched} of {again} files were read again although nothing had changed in them: their ctime or"
-        " inode is another one than in the run before. If that is so each time, set changeDetection to 'mtime'."
+        f"{copied.touched} of the {again} files that were read again have the content that they had. Only"
+        " their ctime or inode is another one. If that is so in every run, set changeDetection to 'mtime'."
     )
 
 

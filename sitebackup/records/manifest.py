@@ -18,7 +18,7 @@ import msgspec
 
 from sitebackup.blobs.container import Container, Properties
 from sitebackup.digests import md5
-from sitebackup.errors import BlobMissingError, FatalError
+from sitebackup.errors import FatalError
 from sitebackup.records.entries import Entry, entry_of
 from sitebackup.records.lines import read_lines
 from sitebackup.records.run_blobs import index_name, part_name
@@ -27,6 +27,9 @@ from sitebackup.tree.walking import Range
 
 FORMAT = 2
 """Version of the manifest's format."""
+
+_LINE = 64 * 1024
+"""Bytes that the line of an entry hardly ever exceeds: it has a path and a blob's name, both escaped."""
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -86,12 +89,17 @@ async def read_index(catalog: Container, run: str) -> Index:
     Raises `BlobMissingError` if there is none, and `FatalError` if this version of the app cannot read it.
     """
     data = json.loads(await catalog.get(index_name(run)))
-    if data["format"] != FORMAT:
+    check_format(data, run, FORMAT)
+    return msgspec.convert(data, Index)
+
+
+def check_format(head: dict[str, Any], run: str, known: int) -> None:
+    """Raise `FatalError` unless the head of a manifest says that it has the `known` format."""
+    if head["format"] != known:
         raise FatalError(
-            f"The manifest of run '{run}' has format {data['format']}. This version of the app reads 1 and"
+            f"The manifest of run '{run}' has format {head['format']}. This version of the app reads 1 and"
             f" {FORMAT}."
         )
-    return msgspec.convert(data, Index)
 
 
 async def read_range(catalog: Container, index: Index, wanted: Range) -> AsyncIterator[tuple[bytes, Entry]]:
@@ -113,9 +121,10 @@ async def read_range(catalog: Container, index: Index, wanted: Range) -> AsyncIt
 
 async def first_path(catalog: Container, run: str, part: str) -> str:
     """Return the path of the first entry of a part, which has one."""
-    async for line in read_lines(catalog, part_name(run, part)):
-        return entry_of(line).path
-    raise BlobMissingError(f"A part of the manifest of run '{run}' is empty.")
+    size = _LINE
+    while b"\n" not in (data := await catalog.get(part_name(run, part), 0, size)):
+        size *= 4
+    return entry_of(data[: data.index(b"\n")]).path
 
 
 def ranges(index: Index, size: int) -> Sequence[Range]:

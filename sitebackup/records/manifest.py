@@ -10,8 +10,9 @@ Runs of versions before 0.2 left another format, 1: one blob `<run>/manifest.ndj
 
 import json
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
@@ -76,6 +77,13 @@ class Summary:
         if entry.outcome == "failed" and len(self.named) < NAMED:
             self.named.append(f"{entry.path or '.'}: {entry.reason}")
 
+    @classmethod
+    def of(cls, parts: Iterable["Summary"]) -> "Summary":
+        """Return what `parts` add up to."""
+        each = list(parts)
+        named = chain.from_iterable(part.named for part in each)
+        return cls(Tally.of(part.tally for part in each), list(islice(named, NAMED)))
+
 
 async def write_index(catalog: Container, index: Index) -> None:
     """Make a manifest readable: all of its parts are written."""
@@ -120,9 +128,11 @@ async def read_range(catalog: Container, index: Index, wanted: Range) -> AsyncIt
 
 
 async def first_path(catalog: Container, run: str, part: str) -> str:
-    """Return the path of the first entry of a part, which has one."""
+    """Return the path of the first entry of a part. Raises `FatalError` if it has none."""
     size = _LINE
     while b"\n" not in (data := await catalog.get(part_name(run, part), 0, size)):
+        if len(data) < size:
+            raise FatalError(f"A part of the manifest of run '{run}' is empty.")
         size *= 4
     return entry_of(data[: data.index(b"\n")]).path
 

@@ -16,7 +16,7 @@ from sitebackup.activities.checks import find_place
 from sitebackup.activities.pairing import Pairs
 from sitebackup.activities.settling import Settling
 from sitebackup.blobs import blobname
-from sitebackup.blobs.container import Blob, Page
+from sitebackup.blobs.container import Page
 from sitebackup.digests import root_id
 from sitebackup.engine.engine import Engine
 from sitebackup.messages import Compared, CompareRequest, Findings, Plan
@@ -118,7 +118,7 @@ class _Step:
         """Take what is behind; tell whether there was anything."""
         if self._listing_is_behind():
             page = await anext(pages)
-            self._marker = page.marker
+            self._marker = page.marker or None
             for blob in page.blobs:
                 self._pairs.add_blob(blob)
                 self._last = blob.name
@@ -141,6 +141,20 @@ class _Step:
     async def _pages(self) -> AsyncGenerator[Page]:
         """Yield the pages of the listing; the next one is under way while one is compared."""
         prefix = blobname.escape(self._saved.index.root.rstrip("/") + "/")
+        marker = self._begin.marker
+        if marker is None:
+            return
+        coming = asyncio.create_task(self._engine.backups.page(prefix, marker))
+        try:
+            while marker is not None:
+                page = await coming
+                marker = page.marker or None
+                if marker is not None:
+                    coming = asyncio.create_task(self._engine.backups.page(prefix, marker))
+                yield page
+        finally:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
 
     async def _entries(self) -> AsyncGenerator[tuple[int, int, Entry]]:
         """Yield the entries that have a blob, each with the number of its part and its place in it."""

@@ -4,8 +4,9 @@ Both come in nearly the same order (it differs where a name is escaped, where a 
 storage compares other units than characters do), so few have to wait for their partner.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from sitebackup.blobs.container import Blob
 from sitebackup.records.entries import Entry
@@ -43,8 +44,15 @@ class Pairs:
     bytes: int = 0
     doubts: list[Doubt] = field(default_factory=list[Doubt])
 
-    def add_entry(self, name: str, entry: Entry) -> None:
-        """Take the next entry of the manifest, whose blob is called `name`."""
+    @classmethod
+    def waiting(cls, entries: Iterable[Entry], blobs: Iterable[Blob], dropped: int, found: int) -> "Pairs":
+        """Go on with what waits, and the counts."""
+        by_name = {entry.blob or "": entry for entry in entries}
+        return cls(by_name, {blob.name: blob for blob in blobs}, dropped, found)
+
+    def add_entry(self, entry: Entry) -> None:
+        """Take the next entry of the manifest."""
+        name = entry.blob or ""
         blob = self.blobs.pop(name, None)
         if blob is not None:
             self._check(entry, blob)
@@ -64,10 +72,11 @@ class Pairs:
             del self.blobs[next(iter(self.blobs))]
             self.dropped += 1
 
-    def doubt(self, count: int, *, ask: bool) -> None:
-        """Let the first entries that wait, so many at most, wait no longer."""
-        for _ in range(min(count, len(self.entries))):
-            self.doubts.append(Doubt(self.entries.pop(next(iter(self.entries))), ask=ask))
+    def doubt(self, count: int, *, ask: bool) -> bool:
+        """Let the first entries that wait, so many at most, wait no longer; tell whether there were any."""
+        names = list(islice(self.entries, count))
+        self.doubts += [Doubt(self.entries.pop(name), ask=ask) for name in names]
+        return bool(names)
 
     def take_doubts(self) -> Sequence[Doubt]:
         """Return the doubts since this was called last."""

@@ -59,7 +59,7 @@ class Pairs:
             return
         self.entries[name] = entry
         if len(self.entries) > _WAITING:
-            self.doubt(1, ask=True)
+            self.doubt(_too_many(), ask=True)
 
     def add_blob(self, blob: Blob) -> None:
         """Take the next blob of the listing."""
@@ -69,8 +69,10 @@ class Pairs:
             return
         self.blobs[blob.name] = blob
         if len(self.blobs) > _WAITING:
-            del self.blobs[next(iter(self.blobs))]
-            self.dropped += 1
+            oldest = list(islice(self.blobs, _too_many()))
+            for name in oldest:
+                del self.blobs[name]
+            self.dropped += len(oldest)
 
     def doubt(self, count: int, *, ask: bool) -> bool:
         """Let the first entries that wait, so many at most, wait no longer; tell whether there were any."""
@@ -95,6 +97,11 @@ class Pairs:
             self.bytes += blob.size
         else:
             self.doubts.append(Doubt(entry, wrong))
+
+
+def _too_many() -> int:
+    """Return how many go at once: the first key of a dictionary is far behind those that were deleted."""
+    return max(1, _WAITING // 50)
 
 
 def difference(entry: Entry, blob: Blob) -> str | None:

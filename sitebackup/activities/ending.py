@@ -9,7 +9,7 @@ from sitebackup.activities.checks import parse_input
 from sitebackup.blobs.container import Container
 from sitebackup.concurrently import all_of
 from sitebackup.engine.engine import Engine
-from sitebackup.errors import BackupError
+from sitebackup.errors import BackupError, BlobRefusedError
 from sitebackup.messages import Answer, EndRequest
 from sitebackup.records.catalogue import RunRecord, source_name, write_record
 from sitebackup.records.manifest import FORMAT, read_index
@@ -56,7 +56,8 @@ async def _delete(container: Container, prefix: str, kept: set[str], engine: Eng
 
     async def delete(name: str) -> None:
         async with engine.transfers:
-            await container.delete(name)
+            with suppress(BlobRefusedError):  # leased, for one
+                await container.delete(name)
 
     marker: str | None = ""
     while marker is not None:

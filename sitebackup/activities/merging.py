@@ -139,7 +139,9 @@ def _sorted(outcomes: Iterable[Outcome]) -> list[Outcome]:
 
 def _of_repair(outcome: Outcome) -> Outcome:
     """What was stored again is not new to the manifest: it has changed."""
-    counts = msgspec.structs.replace(outcome.tally, new=0, unchanged=0, touched=0, changed=outcome.tally.files)
+    counts = msgspec.structs.replace(
+        outcome.tally, new=0, unchanged=0, touched=0, changed=outcome.tally.files
+    )
     return Outcome(outcome.entry, counts)
 
 
@@ -155,9 +157,7 @@ async def _draft(asked: ManifestRequest, plan: Plan, engine: Engine) -> AsyncIte
 async def outcomes_of(asked: ManifestRequest, plan: Plan, engine: Engine) -> list[Outcome]:
     """Return what became of the tasks of a plan, also of those that were not carried out."""
     batches = range(plan.batches + plan.removals)
-    return list(
-        chain.from_iterable(await all_of(outcomes_of_batch(asked, plan, n, engine) for n in batches))
-    )
+    return list(chain.from_iterable(await all_of(outcomes_of_batch(asked, plan, n, engine) for n in batches)))
 
 
 async def outcomes_of_batch(

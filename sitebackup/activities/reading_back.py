@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable
 
 from sitebackup.activities.pairing import difference
-from sitebackup.blobs.blobname import history_name
+from sitebackup.blobs.historyname import history_name
 from sitebackup.blobs.container import Container
 from sitebackup.engine.engine import Engine
 from sitebackup.engine.threads import InThread

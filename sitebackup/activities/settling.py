@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sitebackup.activities.pairing import Doubt, difference
-from sitebackup.blobs.history import history_name
+from sitebackup.blobs.historyname import history_name
 from sitebackup.concurrently import all_of
 from sitebackup.engine.engine import Engine
 from sitebackup.messages import Findings

@@ -24,7 +24,8 @@ import re
 import traceback
 import uuid
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 

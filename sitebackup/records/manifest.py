@@ -24,7 +24,7 @@ from sitebackup.records.entries import Entry, entry_of
 from sitebackup.records.lines import read_lines
 from sitebackup.records.run_blobs import index_name, part_name
 from sitebackup.tally import NAMED, Tally
-from sitebackup.tree.walking import Range
+from sitebackup.tree.keys import Range
 
 FORMAT = 2
 """Version of the manifest's format."""

@@ -13,10 +13,10 @@ import threading
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from sitebackup.digests import md5
 from sitebackup.errors import SourceError
+from sitebackup.tree.attributes import Attributes
 from sitebackup.tree.inside import lies_within
 from sitebackup.tree.place import Place
 from sitebackup.tree.reasons import close, reasons
@@ -26,34 +26,6 @@ _LED_OUT = "a link on its way leads out of the tree now"
 
 # The tables of the machine would give the same file another type on another machine.
 _TYPES = mimetypes.MimeTypes()
-
-
-@dataclass(frozen=True, slots=True)
-class Attributes:
-    """What is kept about an item besides its content: `mtime_ns` since the epoch, `mode` as in `st_mode`."""
-
-    mtime_ns: int
-    mode: int
-    uid: int
-    gid: int
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> "Attributes":
-        return cls(status.st_mtime_ns, status.st_mode, status.st_uid, status.st_gid)
-
-    @property
-    def mtime(self) -> str:
-        """The modification time, RFC 3339 with nanoseconds; the epoch's if no calendar has it."""
-        seconds, nanoseconds = divmod(self.mtime_ns, 1_000_000_000)
-        try:
-            moment = datetime.fromtimestamp(seconds, UTC)
-        except (OverflowError, ValueError, OSError):  # before year 1 or after 9999
-            moment, nanoseconds = datetime.fromtimestamp(0, UTC), 0
-        return f"{moment.replace(tzinfo=None).isoformat()}.{nanoseconds:09d}Z"
-
-    def to_metadata(self) -> dict[str, str]:
-        """Return a blob's metadata, under rclone's keys."""
-        return {"mtime": self.mtime, "mode": f"{self.mode:o}", "uid": str(self.uid), "gid": str(self.gid)}
 
 
 @dataclass(frozen=True, slots=True)

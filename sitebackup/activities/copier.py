@@ -186,25 +186,17 @@ class Copier:
         stream = await self._disk(lambda: Stream(path, self._place.real))
         recheck = self._clock.doubts(stream.attributes, began)
 
-        def read() -> Read:
-            return Read.of(item.task, blob, stream.size, stream.md5(), stream.attributes, recheck=recheck)
-
-        async def unused(*_: object) -> str:
-            raise AssertionError
-
+        there = item.there
         try:
-            if item.there is not None and item.there.size == stream.expected:
-                # Reading it twice costs less than sending it in vain.
-                await self._large.hash(stream)
-                if read().is_content_of(item.there) and await self._disk(stream.is_unchanged):
-                    return await self._store(item, read(), unused)
-                stream.rewind()
-            block_ids = await self._large.stage(blob, stream)
+            block_ids: list[str] = []
+            if there is None or not await self._large.is_content(stream, there.size, there.md5):
+                block_ids = await self._large.stage(blob, stream)
             if not await self._disk(stream.is_unchanged):
                 return _Again.CHANGED
-            return await self._store(item, read(), partial(self._backups.commit, blob, block_ids))
         finally:
             stream.close()
+        read = Read.of(item.task, blob, stream.size, stream.md5(), stream.attributes, recheck=recheck)
+        return await self._store(item, read, partial(self._backups.commit, blob, block_ids))
 
     async def _store(self, item: _Item, read: Read, upload: _Upload) -> Outcome | _Again:
         """Make what was read of an item the latest content, if what is there is what is known to be."""

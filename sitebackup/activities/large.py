@@ -5,15 +5,19 @@ import uuid
 from functools import partial
 
 from sitebackup.activities.backups import Backups
-from sitebackup.blobs.blocks import BLOCK, block_size
+from sitebackup.blobs.blocks import block_size
 from sitebackup.concurrently import task_group
 from sitebackup.digests import md5
 from sitebackup.engine.engine import Engine
 from sitebackup.engine.threads import InThread
-from sitebackup.tree.reading import Stream
+from sitebackup.tree.reading import HASHED_AT_ONCE, Stream
 
 BLOCKS_AT_ONCE = 6
 """Blocks of one file in flight. Each is in memory twice while the transport sends it."""
+
+
+_HASHED_IN_ONE_GO = 8 * HASHED_AT_ONCE
+"""Bytes after which the thread serves another file."""
 
 
 class LargeFiles:
@@ -25,11 +29,20 @@ class LargeFiles:
         self._disk = disk
         self._backups = backups
 
-    async def hash(self, stream: Stream) -> None:
-        """Read a stream to its end, for its MD5 alone."""
-        async with self._memory.hold(BLOCK):
-            while await self._disk(lambda: len(stream.read_next(BLOCK))):
+    async def is_content(self, stream: Stream, size: int, digest: bytes | None) -> bool:
+        """Tell whether a stream has so many bytes and that MD5 digest; it is read to its end, if it has.
+
+        Reading it twice costs less than sending it in vain.
+        """
+        if stream.expected != size or digest is None:
+            return False
+        async with self._memory.hold(HASHED_AT_ONCE):
+            while stream.size < size and await self._disk(lambda: stream.hash_next(_HASHED_IN_ONE_GO)):
                 pass
+        if (stream.size, stream.md5()) == (size, digest):
+            return True
+        stream.rewind()
+        return False
 
     async def stage(self, blob: str, stream: Stream) -> list[str]:
         """Send a stream as blocks of a blob, several at once; return the IDs that make its content.

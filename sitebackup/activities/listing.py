@@ -1,9 +1,9 @@
 """E2_GetFileList: a tree -> a plan of what to copy."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import batched, islice
+from itertools import islice
 from typing import Any
 
 from sitebackup.activities.checks import check_not_gone, check_place, find_place, parse_input
@@ -17,15 +17,13 @@ from sitebackup.records.plans import PlanWriter
 from sitebackup.records.run_blobs import LISTING
 from sitebackup.tally import Tally
 from sitebackup.tree.place import Place, device_of
-from sitebackup.tree.walking import Entry, Item, Left, Odd, Unreached, walk
+from sitebackup.tree.selecting import Selection
+from sitebackup.tree.walking import Entry, Item, Odd, Range, Rest, Unreached, walk
 
 _log = logging.getLogger(__name__)
 
 _WALK_STEP = 1_000
 """Entries that a walk fetches in one go, off the event loop."""
-
-_PORTIONS = 16
-"""Portions that the directories left by one listing are split into, for as many further listings."""
 
 
 async def get_file_list(request: Any, engine: Engine) -> list[str] | dict[str, Any]:
@@ -48,7 +46,7 @@ async def _list_paths(root: str, engine: Engine) -> list[str]:
     level = engine.settings.path_level
     _log.log(level, "Searching for files under '%s'...", printable(place.root))
     paths: list[str] = []
-    entries = walk(place.real, [""])
+    entries = walk(place.real)
     while step := await disk(lambda: list(islice(entries, _WALK_STEP))):
         for entry in step:
             if isinstance(entry, Unreached):
@@ -65,11 +63,11 @@ async def _list_paths(root: str, engine: Engine) -> list[str]:
 async def _list_into_plan(asked: ListRequest, engine: Engine) -> Listed:
     parsed = parse_input(asked.request)
     disk = engine.disk(parsed.root)
-    place, directories = await _begin(asked, parsed.root, engine)
+    place, ranges = await _begin(asked, parsed.root, engine)
     device = await disk(lambda: device_of(place.real))
     level = engine.settings.path_level
     _log.log(level, "Searching for files under '%s'...", printable(place.root))
-    entries = walk(place.real, directories, engine.settings.list_budget, parsed.selection(device))
+    entries = _walk(place.real, ranges, engine.settings.list_budget, parsed.selection(device))
     listing = _Listing(
         engine.plans.new_plan(asked.run, place), whole_tree=not asked.portions, is_last=asked.last
     )
@@ -90,15 +88,26 @@ async def _list_into_plan(asked: ListRequest, engine: Engine) -> Listed:
     )
 
 
-async def _begin(asked: ListRequest, root: str, engine: Engine) -> tuple[Place, list[str]]:
-    """Return where the tree is, and the directories to enter."""
+async def _begin(asked: ListRequest, root: str, engine: Engine) -> tuple[Place, list[Range]]:
+    """Return where the tree is, and the ranges to list."""
     disk = engine.disk(root)
     if not asked.portions:
-        return await disk(lambda: find_place(root, engine)), [""]
+        return await disk(lambda: find_place(root, engine)), [Range()]
     portions = [await engine.plans.read_portion(asked.run, p.plan, p.number) for p in asked.portions]
     place = portions[0][0]  # where the listing began, also if the root is a link that was moved since
     await disk(lambda: check_place(place, engine))
-    return place, [directory for _, directories in portions for directory in directories]
+    return place, [Range(begin, end or None) for _, (begin, end) in portions]
+
+
+def _walk(root: str, ranges: Sequence[Range], budget: int, selection: Selection) -> Iterator[Entry | None]:
+    seen = 0
+    for wanted in ranges:
+        if seen >= budget:
+            yield Rest((wanted,))
+            continue
+        for entry in walk(root, wanted, budget - seen, selection):
+            seen += 1
+            yield entry
 
 
 @dataclass(slots=True)
@@ -114,16 +123,20 @@ class _Listing:
     odd: list[Outcome] = field(default_factory=list[Outcome])
     troubles: list[str] = field(default_factory=list[str])
     _unpacked: list[Item] = field(default_factory=list[Item])
-    _left: list[str] = field(default_factory=list[str])
+    _left: list[Range] = field(default_factory=list[Range])
 
     async def add(self, entries: Sequence[Entry | None]) -> None:
         """Take the next entries of a walk."""
-        items = [entry for entry in entries if isinstance(entry, Item)]
+        items = [
+            entry
+            for entry in entries
+            if isinstance(entry, Item) and (entry.kind != "directory" or entry.is_empty)
+        ]
         self._unpacked += items
         self.found += _tally_of(items)
         for entry in entries:
-            if isinstance(entry, Left):
-                self._left.append(entry.path)
+            if isinstance(entry, Rest):
+                self._left += entry.ranges
             elif isinstance(entry, Unreached):
                 self._take_unreached(entry)
             elif isinstance(entry, Odd):
@@ -138,7 +151,7 @@ class _Listing:
         if self.is_last:
             self.odd.append(Outcome(entry.path, "failed", entry.reason))
             return
-        self._left.append(entry.path)
+        self._left.append(Range.below(entry.key))
         self.troubles.append(f"A directory cannot be listed now: {entry.reason}.")
 
     def _take_odd(self, entry: Odd) -> None:
@@ -150,9 +163,8 @@ class _Listing:
         """Pack what remains and make the plan readable; return the number of portions that are left."""
         small = self.whole_tree and not (self._left or self.plan.batches)
         await self.plan.add(pack(self._unpacked, grain(len(self._unpacked)) if small else MAX_FILES))
-        portions = list(batched(self._left, -(-len(self._left) // _PORTIONS) or 1, strict=False))
-        await self.plan.close(portions)
-        return len(portions)
+        await self.plan.close([(left.begin, left.end or "") for left in self._left])
+        return len(self._left)
 
 
 def _tally_of(items: list[Item]) -> Tally:

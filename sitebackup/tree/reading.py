@@ -16,12 +16,15 @@ from dataclasses import dataclass
 from sitebackup.digests import md5
 from sitebackup.errors import SourceError
 from sitebackup.tree.attributes import Attributes
+from sitebackup.tree.entries import Kind, describe
 from sitebackup.tree.inside import lies_within
 from sitebackup.tree.place import Place
 from sitebackup.tree.reasons import close, reasons
-from sitebackup.tree.walking import Kind, describe
 
 _LED_OUT = "a link on its way leads out of the tree now"
+
+HASHED_AT_ONCE = 1024 * 1024
+"""Bytes of a file in memory, at most, while it is read for its digest alone."""
 
 # The tables of the machine would give the same file another type on another machine.
 _TYPES = mimetypes.MimeTypes()
@@ -129,6 +132,13 @@ class Stream:
         self._digest.update(data)
         self.size += len(data)
         return data
+
+    def hash_next(self, size: int) -> int:
+        """Hash the next `size` bytes, of which little is in memory at a time; return how many there were."""
+        begin = self.size
+        while (left := begin + size - self.size) and self.read_next(min(left, HASHED_AT_ONCE)):
+            pass
+        return self.size - begin
 
     def rewind(self) -> None:
         """Begin to read at the front again."""

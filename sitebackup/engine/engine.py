@@ -27,11 +27,14 @@ class Engine:
     `disk` gives the threads that touch the tree below a root.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that the activities depend on is handed over here
         self,
         settings: Settings,
         backups: Container,
         runs: Container,
+        history: Container,
+        catalog: Container,
+        *,
         activity_seconds: float = ACTIVITY_SECONDS,
         transfers: Slots | None = None,
     ) -> None:
@@ -39,6 +42,8 @@ class Engine:
         self.settings = settings
         self.backups = backups
         self.runs = runs
+        self.history = history
+        self.catalog = catalog
         self.activity_seconds = activity_seconds
         self.plans = PlanStore(runs)
         self.watch = RunWatch()

@@ -172,7 +172,7 @@ class Copier:
             return _Again.CHANGED
         blob = blobname.encode(item.path)
         recheck = self._clock.doubts(content.attributes, began)
-        read = Read.of(item.task, blob, len(content.data), content.md5, content.attributes, recheck=recheck)
+        read = Read.of(item.task, blob, content, recheck=recheck)
         put = self._backups.put_in_blocks if item.in_blocks else self._backups.put
         return await self._store(item, read, partial(put, blob, content.data))
 
@@ -195,7 +195,7 @@ class Copier:
                 return _Again.CHANGED
         finally:
             stream.close()
-        read = Read.of(item.task, blob, stream.size, stream.md5(), stream.attributes, recheck=recheck)
+        read = Read.of(item.task, blob, stream, recheck=recheck)
         return await self._store(item, read, partial(self._backups.commit, blob, block_ids))
 
     async def _store(self, item: _Item, read: Read, upload: _Upload) -> Outcome | _Again:
@@ -217,7 +217,7 @@ class Copier:
                 before = item.there
                 await self._look(item)
                 if item.there is None or not read.is_all_of(item.there):
-                    # Blocks that a broken attempt left are a blob to the emulator's Put Blob, and to nothing else.
+                    # Blocks that a broken attempt left are a blob to the emulator's Put Blob alone.
                     item.in_blocks = before is None and item.there is None
                     return _Again.TAKEN
                 etag = item.there.etag  # of an earlier try, whose answer was lost, or of another run

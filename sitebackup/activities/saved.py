@@ -1,6 +1,7 @@
 """What was read, as an entry of the manifest; when it is in doubt; what it counts for."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 
@@ -45,23 +46,33 @@ class Clock:
         return changed > now - DOUBT * _NS
 
 
+class Source(Protocol):
+    """Something that was read: `size` in bytes, MD5 digest of its content, and attributes."""
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def md5(self) -> bytes: ...
+    @property
+    def attributes(self) -> Attributes: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What was read of an item: its `blob`, the blob's `properties`, and the `entry` but for etag and since."""
+    """What was read of an item: its `blob` with the `properties`, and its `entry` without etag and since."""
 
     blob: str
     properties: Properties
     entry: Entry
 
     @classmethod
-    def of(
-        cls, task: Task, blob: str, size: int, md5: bytes, attributes: Attributes, *, recheck: bool
-    ) -> "Read":
-        """Return what was read for a task: `size` bytes of content with that MD5 digest."""
+    def of(cls, task: Task, blob: str, source: Source, *, recheck: bool) -> "Read":
+        """Return what was read for a task."""
+        attributes = source.attributes
         entry = Entry(
             path=task.path,
             kind=task.kind,
-            size=size,
+            size=source.size,
             mtime=attributes.mtime,
             ctime=attributes.ctime,
             inode=attributes.inode,
@@ -69,10 +80,10 @@ class Read:
             uid=attributes.uid,
             gid=attributes.gid,
             blob=blob,
-            md5=md5.hex(),
+            md5=source.md5.hex(),
             recheck=recheck,
         )
-        return cls(blob, Properties(md5, content_type(blob), entry.metadata or {}), entry)
+        return cls(blob, Properties(source.md5, content_type(blob), entry.metadata or {}), entry)
 
     def is_content_of(self, there: Blob | None) -> bool:
         """Tell whether a blob has this content."""
@@ -95,7 +106,7 @@ def saved(task: Task, read: Read, etag: str, run: str, uploaded: int) -> Outcome
 
 
 def _counts(task: Task, entry: Entry, *, is_old: bool) -> Tally:
-    """Compare a file with the run before, whatever an earlier attempt of this run has stored of it already."""
+    """Compare a file with the run before, whatever of it an earlier attempt of this run has stored."""
     tally, base = entry.tally, task.base
     if task.kind != "file":
         return tally

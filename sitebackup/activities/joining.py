@@ -159,7 +159,7 @@ def is_unchanged(item: Item, base: Entry, detection: str) -> bool:
     `detection`: `ctime`, `mtime` (without ctime and inode), or `hash`: then files and links are always read.
     """
     attributes = item.attributes
-    if attributes is None or base.outcome is not None or base.recheck or base.kind != item.kind:
+    if attributes is None or not base.is_saved or base.previous or base.recheck or base.kind != item.kind:
         return False
     if item.kind == "directory":
         if item.is_empty != (base.blob is not None):

@@ -46,7 +46,7 @@ class Repairs:
             paths = [outcome.path for outcome in outcomes]
             return [_Batch(plan, number, min(paths), max(paths))] if paths else []
 
-        batches = await all_of(look(plan, number) for plan in asked.repairs for number in range(plan.batches))
+        batches = await all_of(look(plan, number) for plan in asked.repairs for number in range(plan.batches + plan.removals))
         index = await read_index(engine.catalog, asked.run)
         return cls(asked, index, list(chain.from_iterable(batches)), engine)
 

@@ -23,7 +23,7 @@ from sitebackup.records.packing import MAX_FILES
 from sitebackup.records.plans import Task
 from sitebackup.records.run_blobs import attempt_name, full, part_name
 from sitebackup.tally import Tally
-from sitebackup.tree.walking import Range
+from sitebackup.tree.keys import Range
 
 _OUTCOME = 1024
 """Bytes that an outcome takes in memory, about."""

@@ -11,6 +11,7 @@ from sitebackup.messages import ManifestRequest, PartReference, Plan
 from sitebackup.records.manifest import Index, read_index
 from sitebackup.records.outcomes import Outcome
 from sitebackup.records.run_blobs import full
+from sitebackup.tree.keys import Range
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +58,19 @@ class Repairs:
         if number is None:
             return Made(None)  # there is nothing in it
         part = self._parts[number]
-        end = self._parts[number + 1].first if number + 1 < len(self._parts) else None
-        repairs = await self._within(part.first, end)
+        following = self._parts[number + 1 : number + 2]
+        repairs = await self._within(Range(part.first, following[0].first if following else None))
         if not repairs:
             return Made(PartReference(part.name, part.entries, part.bytes))
         return await make_part(self._asked, plan, self._engine, repairs)
 
-    async def _within(self, begin: str, end: str | None) -> list[Outcome]:
-        near = [each for each in self._batches if each.last >= begin and (end is None or each.first < end)]
-        found = await all_of(
-            outcomes_of_batch(self._asked, each.plan, each.number, self._engine) for each in near
-        )
-        return [
-            outcome
-            for outcome in chain.from_iterable(found)
-            if outcome.path >= begin and (end is None or outcome.path < end)
+    async def _within(self, wanted: Range) -> list[Outcome]:
+        near = [
+            batch
+            for batch in self._batches
+            if batch.last >= wanted.begin and (wanted.end is None or batch.first < wanted.end)
         ]
+        found = await all_of(
+            outcomes_of_batch(self._asked, batch.plan, batch.number, self._engine) for batch in near
+        )
+        return [outcome for outcome in chain.from_iterable(found) if outcome.path in wanted]

@@ -30,6 +30,9 @@ class Position(msgspec.Struct, frozen=True):
     found: int = 0
 
 
+_BEGIN = Position()
+
+
 class _Head(msgspec.Struct):
     position: Position
     entries: int
@@ -47,7 +50,7 @@ class _Blob(msgspec.Struct):
 class State:
     """What one step leaves: a position, and what waits."""
 
-    position: Position = Position()
+    position: Position = _BEGIN
     entries: Collection[Entry] = ()
     blobs: Collection[Blob] = ()
 

@@ -138,7 +138,7 @@ async def first_path(catalog: Container, run: str, part: str) -> str:
 
 
 def ranges(index: Index, size: int) -> Sequence[Range]:
-    """Cut the range of all keys where parts of the manifest begin: at most `size` entries each, or one part."""
+    """Cut all keys where parts of the manifest begin: ranges of `size` entries at most, or of one part."""
     begins: list[str] = []
     entries = size
     for part in index.parts:

@@ -57,12 +57,12 @@ class _Writing:
 
         async def work() -> None:
             for piece in wanted:
-                if loop.time() >= end or self._trouble is not None:
-                    return
                 try:
                     self._made[piece] = await self._make(piece)
                 except UnavailableError as error:
                     self._trouble = str(error)
+                if loop.time() >= end or self._trouble is not None:
+                    return
 
         await all_of(work() for _ in range(_AT_ONCE))
 

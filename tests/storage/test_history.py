@@ -76,7 +76,9 @@ class Life:
                 marks = {"link": {"is_symlink": "true"}, "directory": {"hdi_isfolder": "true"}}.get(kind, {})
                 expected[prefix + path.rstrip("/")] = (content, {"mode": mode, "mtime": mtime, **marks})
         owner = {"uid": str(os.getuid()), "gid": str(os.getgid())}
-        found = {name: (data, dict(about.metadata)) for name, (data, about) in self.world.backups.blobs.items()}
+        found = {
+            name: (data, dict(about.metadata)) for name, (data, about) in self.world.backups.blobs.items()
+        }
         assert found == {name: (data, about | owner) for name, (data, about) in expected.items()}
 
     def check_past(self) -> None:
@@ -85,7 +87,10 @@ class Life:
             assert run_of(self.read, run) == tree
 
     def _change(self) -> None:
-        folders = [self.root, *(path for path in self.root.rglob("*") if path.is_dir() and not path.is_symlink())]
+        folders = [
+            self.root,
+            *(path for path in self.root.rglob("*") if path.is_dir() and not path.is_symlink()),
+        ]
         path = self.random.choice(folders) / self.random.choice(_NAMES)
         match self.random.randrange(10):
             case 0 | 1 | 2 | 3 | 4:

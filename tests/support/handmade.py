@@ -37,9 +37,18 @@ def directory(path: str, mode: str = "40755") -> Entry:
 
 def saved(path: str, content: bytes = b"", *, since: str = "before", root: str = ROOT, **more: Any) -> Entry:
     """A saved file, or what `kind` says."""
-    blob = blobname.encode(f"{root}/{path}".rstrip("/"))
-    about: dict[str, Any] = {"kind": "file", "size": len(content), "md5": md5(content).hex(), "etag": '"1"'}
-    return Entry(path, blob=blob, since=since, **{**about, "mode": "100644", **DISK, **more})
+    about: dict[str, Any] = {
+        "kind": "file",
+        "size": len(content),
+        "mode": "100644",
+        "md5": md5(content).hex(),
+        "etag": '"1"',
+        "since": since,
+        **DISK,
+    }
+    if "blob" not in more:
+        about["blob"] = blobname.encode(f"{root}/{path}".rstrip("/"))
+    return Entry(path, **{**about, **more})
 
 
 def new(entry: Entry) -> Outcome:

@@ -28,7 +28,7 @@ from sitebackup.digests import root_id
 from sitebackup.engine.engine import Engine
 from sitebackup.messages import Compared, CompareRequest, Findings, Plan
 from sitebackup.ranges import Span
-from sitebackup.records.comparisons import Position, read_state, write_state
+from sitebackup.records.comparisons import Position, State, read_state, write_state
 from sitebackup.records.entries import Entry
 from sitebackup.records.packing import MAX_FILES, pack
 from sitebackup.records.plans import Task
@@ -50,22 +50,20 @@ async def compare(asked: CompareRequest, engine: Engine) -> Compared:
     Raises `FatalError` if there is no manifest.
     """
     saved = await read_saved(engine.catalog, engine.runs, asked.verified)
-    position, pairs = Position(), Pairs()
-    if asked.after:
-        position, entries, blobs = await read_state(engine.runs, asked.run, asked.after)
-        pairs = Pairs.waiting(entries, blobs, position.dropped, position.found)
+    state = await read_state(engine.runs, asked.run, asked.after) if asked.after else State()
+    pairs = Pairs.of(state)
 
     def is_repairable(entry: Entry) -> bool:
         return asked.verified == asked.run and entry.since != asked.run
 
     settling = Settling(engine, is_repairable)
-    step = _Step(saved, position, pairs, settling, engine)
+    step = _Step(saved, state.position, pairs, settling, engine)
     is_done = await step.take()
     root = saved.index.root
     if not is_done:
-        waiting = pairs.entries.values(), pairs.blobs.values()
-        await write_state(engine.runs, asked.run, asked.after + 1, step.position, *waiting)
-    if is_done and asked.verified == asked.run:
+        left = State(step.position, pairs.entries.values(), pairs.blobs.values())
+        await write_state(engine.runs, asked.run, asked.after + 1, left)
+    elif asked.verified == asked.run:
         settling.repairs += await lost_blobs(root, pairs.blobs, engine)
     return Compared(
         findings=settling.findings

@@ -74,7 +74,9 @@ def test_a_run_vouches_for_what_is_unchanged_too() -> None:
             return became(files=1, bytes=10, unchanged=1)
         return became(files=1, bytes=10, changed=1, uploaded=10)
 
-    site = Site(2, {names.GET_FILE_LIST: lambda _: listing("p", 2, tally=unchanged), names.COPY_FILE_TO_BLOB: copy})
+    site = Site(
+        2, {names.GET_FILE_LIST: lambda _: listing("p", 2, tally=unchanged), names.COPY_FILE_TO_BLOB: copy}
+    )
     run = site.backup()
     assert run.output == 920
     files = {"total": 92, "done": 92, "new": 0, "changed": 1, "unchanged": 91}
@@ -156,7 +158,9 @@ def test_many_files_that_were_read_in_vain_give_a_hint() -> None:
 
 
 def test_notes_of_a_listing_are_in_the_status_from_then_on() -> None:
-    site = Site(1, {names.GET_FILE_LIST: lambda _: listing("p", 1, notes=("Another machine made the run before.",))})
+    site = Site(
+        1, {names.GET_FILE_LIST: lambda _: listing("p", 1, notes=("Another machine made the run before.",))}
+    )
     statuses = site.backup().statuses
     assert "notes" not in statuses[0]
     assert {tuple(status["notes"]) for status in statuses[1:]} == {("Another machine made the run before.",)}

@@ -5,9 +5,9 @@ How far it came, and what waits for a partner, is a blob that the next step begi
 
 A blob that is not what was saved is looked for in the history: a later run may have put it there.
 
-A run that verifies itself makes `backups` what the tree is: an entry that it has not stored itself, and that is
-not what it was, is to be copied again; and a blob that was stored for its root, and that it knows nothing of, is
-to be removed. Such a blob was left by a run that was killed, or by a process that came late.
+A run that verifies itself makes `backups` what the tree is. An entry that it has not stored itself, and that
+is not what it was, is to be copied again. A blob that was stored for its root, and that it knows nothing of,
+is to be removed: a run that was killed, or a process that came late, has left it.
 """
 
 import asyncio

@@ -58,7 +58,8 @@ class Remover:
 def _is_there(place: Place, task: Task) -> bool:
     """Tell whether what was gone is there again. Raises `SourceError`, `SourceUnavailableError`.
 
-    What is behind a link, which may have taken a directory's place, is not in the tree. The blob of a directory says that it is empty: it is wrong too when something is in it.
+    What is behind a link, which may have taken a directory's place, is not in the tree. The blob of a directory
+    says that it is empty: it is wrong too when something is in it.
     """
     if task.kind == "directory":
         return False

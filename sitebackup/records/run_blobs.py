@@ -21,7 +21,7 @@ What stays is in the container `backup-catalog`.
 
 A plan's ID is its listing attempt's own. Listing a tree twice need not give the same answer, so two attempts
 at one listing must not write into one plan; the orchestration goes on with the plan that was returned to it.
-For the same reason a part that is made of a draft has a name of its own for each attempt: nothing that an index
+For the same reason a part that is made of a draft has another name in each attempt: nothing that an index
 names is ever written again.
 """
 

@@ -176,7 +176,7 @@ def test_runs_at_the_same_time_of_roots_that_overlap_lose_nothing_of_each_other(
     ran: list[str] = []
 
     def between() -> None:
-        if life.random.random() >= 0.3:
+        if life.random.random() >= 0.5:
             return
         life.world.between = lambda: None
         life.change()

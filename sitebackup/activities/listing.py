@@ -74,7 +74,8 @@ async def _list_into_plan(asked: ListRequest, engine: Engine) -> Listed:
     while step := await disk(lambda: list(islice(entries, _WALK_STEP))):
         await listing.add(step)
     portions = await listing.close()
-    if any(outcome.outcome == "vanished" for outcome in listing.odd):
+    nothing = asked.portions and not (listing.found.entries or listing.odd or listing.troubles)
+    if nothing or any(outcome.outcome == "vanished" for outcome in listing.odd):
         await disk(lambda: check_not_gone(place))
     if listing.odd:
         await write_outcomes(engine.runs, asked.run, listing.plan.id, LISTING, listing.odd)
@@ -100,13 +101,14 @@ async def _begin(asked: ListRequest, root: str, engine: Engine) -> tuple[Place, 
 
 
 def _walk(root: str, ranges: Sequence[Range], budget: int, selection: Selection) -> Iterator[Entry | None]:
+    """Walk ranges until the budget is spent: each with all of it, for it says how small a rest is cut."""
     seen = 0
     for wanted in ranges:
         if seen >= budget:
             yield Rest((wanted,))
             continue
-        for entry in walk(root, wanted, budget - seen, selection):
-            seen += 1
+        for entry in walk(root, wanted, budget, selection):
+            seen += entry is not None
             yield entry
 
 

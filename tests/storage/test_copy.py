@@ -200,7 +200,7 @@ async def test_a_file_that_never_stops_changing_fails_and_leaves_no_blob(
 
 def test_a_modification_time_that_no_calendar_has_is_the_epochs() -> None:
     for seconds in (-(2**40), 2**40, 2**60):
-        assert Attributes(seconds * 10**9, 0, 0, 0).mtime == "1970-01-01T00:00:00.000000000Z"
+        assert Attributes(seconds * 10**9, 0, 0, 0, 0, 0, 0).mtime == "1970-01-01T00:00:00.000000000Z"
 
 
 def test_a_file_that_has_more_content_than_its_size_says_is_not_saved_empty() -> None:

@@ -12,6 +12,9 @@ _DIRECTORY_WEIGHT = 1_000.0
 _SAMPLE = 16_384
 """Names in a sample: some thirty for each of the pieces that a directory of ten million is cut into."""
 
+_SMALL_SAMPLE = 1_000
+"""Names in the sample of a directory on the way to another one: there can be very many of those."""
+
 
 class Names:
     """The smallest `most` of the names that are added; of the others a count, and a sample.
@@ -28,6 +31,7 @@ class Names:
         self._edge: str | None = None
         self._mean = 1.0
         self._sample: list[str] = []
+        self._sample_size = _SAMPLE
         self._random = random.Random(0)  # noqa: S311 - what it decides can be repeated
 
     def passes_over(self, name: str) -> bool:
@@ -50,14 +54,21 @@ class Names:
     def keep(self, most: float) -> None:
         """Hold no more than the smallest `most` names, in order."""
         self.held = sorted(self._kinds, reverse=True)
-        given_up = self.held[: max(0, len(self.held) - int(min(most, len(self.held))))]
-        if given_up:
+        if len(self.held) > most:
             self._mean = sum(map(_weight, self.held)) / len(self.held)
+            given_up = self.held[: -int(most)]
+            del self.held[: -int(most)]
             self._edge = given_up[-1]
-            del self.held[: len(given_up)]
             for name in given_up:
                 del self._kinds[name]
                 self._count(name)
+
+    def reduce(self, most: float) -> None:
+        """Hold no more than the smallest `most` names, and a small sample: other names come first."""
+        self.keep(most)
+        self._sample_size = _SMALL_SAMPLE
+        if len(self._sample) > _SMALL_SAMPLE:
+            self._sample = self._random.sample(self._sample, _SMALL_SAMPLE)
 
     def pop(self) -> tuple[str, Kind | Literal["odd"]]:
         """Take the next name, and its kind."""
@@ -76,9 +87,9 @@ class Names:
 
     def _count(self, name: str) -> None:
         self.others += 1
-        if len(self._sample) < _SAMPLE:
+        if len(self._sample) < self._sample_size:
             self._sample.append(name)
-        elif (place := int(self._random.random() * self.others)) < _SAMPLE:
+        elif (place := int(self._random.random() * self.others)) < self._sample_size:
             self._sample[place] = name
 
 

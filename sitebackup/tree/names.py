@@ -2,9 +2,13 @@
 
 import random
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Literal
 
 from sitebackup.tree.entries import Kind
+
+type NameKind = Kind | Literal["odd"]
+"""What a directory says of a name; "odd" is what cannot be saved."""
 
 _DIRECTORY_WEIGHT = 1_000.0
 """How many entries a directory that nobody has entered is taken for when work is divided."""
@@ -19,7 +23,7 @@ _SMALL_SAMPLE = 1_000
 class Names:
     """The smallest `most` of the names that are added; of the others a count, and a sample.
 
-    A directory's name has a slash at its end. An "odd" kind is one that cannot be saved.
+    A directory's name has a slash at its end.
     """
 
     def __init__(self, most: float) -> None:
@@ -27,12 +31,11 @@ class Names:
         """The names, once they are in order: descending, so that the next one is at the end."""
         self.others = 0
         self._most = most
-        self._kinds: dict[str, Kind | Literal["odd"]] = {}
+        self._kinds: dict[str, NameKind] = {}
         self._edge: str | None = None
         self._mean = 1.0
         self._sample: list[str] = []
         self._sample_size = _SAMPLE
-        self._random = random.Random(0)  # noqa: S311 - what it decides can be repeated
 
     def passes_over(self, name: str) -> bool:
         """Count a name if it is larger than all that will be held, whatever its kind; else return False."""
@@ -41,7 +44,7 @@ class Names:
         self._count(name)
         return True
 
-    def add(self, name: str, kind: Kind | Literal["odd"]) -> None:
+    def add(self, name: str, kind: NameKind) -> None:
         """Add a name that was not passed over; once only, even if a directory that changes tells it twice."""
         self._kinds[name] = kind
         if len(self._kinds) > 2 * self._most:
@@ -70,7 +73,7 @@ class Names:
         if len(self._sample) > _SMALL_SAMPLE:
             self._sample = self._random.sample(self._sample, _SMALL_SAMPLE)
 
-    def pop(self) -> tuple[str, Kind | Literal["odd"]]:
+    def pop(self) -> tuple[str, NameKind]:
         """Take the next name, and its kind."""
         name = self.held.pop()
         return name, self._kinds.pop(name)
@@ -84,6 +87,10 @@ class Names:
         if self.others:
             share = self._mean * self.others / len(self._sample)
             yield from ((name, share) for name in sorted(self._sample))
+
+    @cached_property
+    def _random(self) -> random.Random:
+        return random.Random(0)  # noqa: S311 - what it decides can be repeated
 
     def _count(self, name: str) -> None:
         self.others += 1

@@ -16,15 +16,14 @@ import stat
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from time import monotonic
-from typing import Literal
 
 from sitebackup.errors import has_vanished, is_gone, may_pass, process_trouble
 from sitebackup.tree.attributes import Attributes
 from sitebackup.tree.cutting import cut
-from sitebackup.tree.entries import Entry, Item, Odd, Rest, Unreached, describe
+from sitebackup.tree.entries import Entry, Item, Kind, Odd, Rest, Unreached, describe
 from sitebackup.tree.inside import lies_within
 from sitebackup.tree.keys import Range
-from sitebackup.tree.names import Kind, Names
+from sitebackup.tree.names import NameKind, Names
 from sitebackup.tree.reasons import close, words
 from sitebackup.tree.selecting import Selection
 
@@ -78,9 +77,7 @@ class _Directory:
 class _Walk:
     """A walk under way: the directories that it is in, the root first, and how many names it got past."""
 
-    def __init__(
-        self, root: str, wanted: Range, budget: float, selection: Selection, seconds: float
-    ) -> None:
+    def __init__(self, root: str, wanted: Range, budget: float, selection: Selection, seconds: float) -> None:
         self._root = root
         self._wanted = wanted
         self._budget = budget
@@ -224,7 +221,7 @@ class _Walk:
         if len(above) >= _OPEN:
             above[-_OPEN].close()
 
-    def _look(self, directory: _Directory, name: str, kind: Kind | Literal["odd"]) -> Entry | None:
+    def _look(self, directory: _Directory, name: str, kind: NameKind) -> Entry | None:
         """Return what an entry is that is no directory; None if it is not selected."""
         path = directory.key + name
         if not self._selection.takes(path, False):
@@ -265,7 +262,7 @@ class _Walk:
         return may_pass(error)
 
 
-def _kind_of(entry: os.DirEntry[str]) -> Kind | Literal["odd"]:
+def _kind_of(entry: os.DirEntry[str]) -> NameKind:
     """Return the kind that a directory says an entry has. Raises `OSError` if the disk does not answer."""
     try:
         if entry.is_file(follow_symlinks=False):

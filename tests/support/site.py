@@ -90,7 +90,9 @@ class Site:
             names.VERIFY_BLOBS: lambda _: read_back(checked=1, bytes=10),
             names.END_RUN: lambda _: Answer().to_json(),
         }
-        self.activities = {name: self._heard(name, call) for name, call in (usual | dict(answers or {})).items()}
+        self.activities = {
+            name: self._heard(name, call) for name, call in (usual | dict(answers or {})).items()
+        }
 
     def backup(self, **options: Any) -> Instance:
         """Back the tree up."""
@@ -103,7 +105,7 @@ class Site:
         return self.last_hub
 
     def write(self, request: Request) -> Reply:
-        """Write the parts that E2_WriteManifest is asked for: what was copied of their plans is new in them."""
+        """Answer as E2_WriteManifest: what was copied of the plans is new in their parts."""
         plans = [Plan(*plan) for plan in request.get("plans", [])]
         return Written(
             parts=tuple(PartReference(plan.id, 1, 100) for plan in plans),

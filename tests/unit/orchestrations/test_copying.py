@@ -7,6 +7,7 @@ import pytest
 from sitebackup import names
 from sitebackup.messages import Answer
 from sitebackup.tally import Tally
+from tests.support.hub import Activity
 from tests.support.site import MANIFEST, MOST_EVENTS, Reply, Request, Site, became, copied, listing, status_of
 
 
@@ -49,7 +50,7 @@ def test_failed_files_do_not_stop_the_others_and_the_run_ends_failed_naming_them
 
 
 def test_what_failed_in_a_listing_is_named_first() -> None:
-    answers = {
+    answers: dict[str, Activity] = {
         names.GET_FILE_LIST: lambda _: listing("p", 1, failed=1, named=("d/: Permission denied",)),
         names.COPY_FILE_TO_BLOB: lambda _: became(failed=1),
     }
@@ -92,7 +93,9 @@ def test_a_run_vouches_for_what_is_unchanged_too() -> None:
 
 
 def test_a_root_with_nothing_but_itself_to_save_fails_the_run_unless_that_is_allowed() -> None:
-    answers = {names.GET_FILE_LIST: lambda _: listing("p", 0, tally=Tally(directories=1))}
+    answers: dict[str, Activity] = {
+        names.GET_FILE_LIST: lambda _: listing("p", 0, tally=Tally(directories=1))
+    }
     site = Site(0, answers)
     run = site.backup()
     assert run.failure == (
@@ -112,7 +115,7 @@ def test_an_empty_directory_or_one_failure_is_something() -> None:
 
 
 def test_a_run_that_saved_nothing_fails_even_if_a_partial_backup_is_allowed() -> None:
-    answers = {
+    answers: dict[str, Activity] = {
         names.GET_FILE_LIST: lambda _: listing("p", 3, tally=Tally(directories=2)),
         names.COPY_FILE_TO_BLOB: lambda _: became(failed=1),
     }

@@ -1,4 +1,4 @@
-"""The manifest is written in parts, compared with the containers, and repaired if they have lost something."""
+"""The manifest is written in parts and compared with the containers; what these have lost is copied again."""
 
 from typing import Any
 

@@ -52,9 +52,7 @@ def test_figures_move_while_a_tree_is_listed() -> None:
     assert shown(run.statuses, "done") == [(1, 1, 10)]
 
 
-def test_news_that_counts_too_much_or_comes_late_shows_no_more_than_was_found_and_never_less_than_before() -> (
-    None
-):
+def test_news_that_counts_too_much_or_comes_late_shows_no_more_than_was_found_and_never_less() -> None:
     def copy(request: Request) -> Reply:
         number = request["batch"]
         done = {3: 8, 5: 2, 7: 99}.get(number, 0)

@@ -106,7 +106,7 @@ async def _copy(storage: str, tree: Path) -> float:
     engine = ProcessEngine(Settings.from_environment({}), {STORAGE_SETTING: storage})
     place = Place(str(tree), str(tree))
     one = copier.Copier(engine(), place)
-    items = [entry for entry in walk(place.real, [""]) if isinstance(entry, Item)]
+    items = [entry for entry in walk(place.real) if isinstance(entry, Item) and entry.kind == "file"]
     begin = time.perf_counter()
     async with asyncio.TaskGroup() as group:
         for item in items:

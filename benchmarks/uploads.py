@@ -18,7 +18,7 @@ from sitebackup.blobs.account import connect
 from sitebackup.blobs.container import Properties
 from sitebackup.names import BACKUPS_CONTAINER
 from sitebackup.tree import reading
-from sitebackup.tree.reading import Attributes
+from sitebackup.tree.attributes import Attributes
 
 CONCURRENCY = 32
 """Files in flight, here as in the app."""

@@ -20,10 +20,13 @@ PUBLIC_ORCHESTRATORS = (BACKUP_SITE_CONTENT, VERIFY_BACKUP)
 """What may be started over HTTP; every other orchestration is a part of one of these."""
 
 BACKUPS_CONTAINER = "backups"
-"""One blob per file."""
+"""One blob per file: the latest state."""
 
-RUNS_CONTAINER = "backup-runs"
-"""What a run needs to remember and must not put into its history: plans and outcomes."""
+HISTORY_CONTAINER = "backup-history"
+"""Content that was overwritten or deleted in the container of backups: written once, never changed."""
 
 CATALOG_CONTAINER = "backup-catalog"
-"""The records of runs, and their manifests."""
+"""What stays of each run: its record and its manifest."""
+
+RUNS_CONTAINER = "backup-runs"
+"""What a run needs to remember while it goes on and must not put into its history: plans, outcomes."""

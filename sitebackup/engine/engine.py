@@ -28,11 +28,14 @@ class Engine:
     `disk` gives the threads that touch the tree below a root. `progress` counts what is found and done.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that the activities depend on is handed over here
         self,
         settings: Settings,
         backups: Container,
         runs: Container,
+        history: Container,
+        catalog: Container,
+        *,
         activity_seconds: float = ACTIVITY_SECONDS,
         transfers: Slots | None = None,
     ) -> None:
@@ -40,6 +43,8 @@ class Engine:
         self.settings = settings
         self.backups = backups
         self.runs = runs
+        self.history = history
+        self.catalog = catalog
         self.activity_seconds = activity_seconds
         self.plans = PlanStore(runs)
         self.progress = Progress(runs, self.id)

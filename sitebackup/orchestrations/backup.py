@@ -223,8 +223,10 @@ class _Backup:
             yield from self._write(patience, reason, repairs)
 
     def _repair(self, plans: tuple[Plan, ...]) -> Steps[None]:
-        """Copy again what is unchanged, but no longer where an earlier run has saved it."""
-        shares = tuple(Share(plan.id, 0, plan.batches) for plan in plans)
+        """Copy again what is not there as an earlier run has saved it; remove what no manifest knows."""
+        shares = tuple(
+            Share(plan.id, 0, plan.batches + (plan.removals if self._kept is None else 0)) for plan in plans
+        )
         try:
             yield from self._copy(shares, Follower(self._status.repaired, self._news))
         except GaveUpError as error:

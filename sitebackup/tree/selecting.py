@@ -50,18 +50,27 @@ class Selection:
         """Tell whether `name`, a directory's with a slash at its end, matches what is to be included."""
         return self.include is None or self.include.match_file(name)
 
-    def forbids_entering(self, directory: str, entry: os.DirEntry[str]) -> str | None:
-        """Return why the `entry` at the real path `directory` is not to be entered, if it is not."""
+    def takes_path(self, key: str) -> bool:
+        """Tell whether the patterns take the entry of a key, whether or not there is one.
+
+        They do not if they exclude a directory that it is in: a walk does not meet it.
+        """
+        path = key.removesuffix("/")
+        above = (path[:end] for end, character in enumerate(path) if character == "/")
+        return not key or (all(self.takes(up, True) for up in above) and self.takes(path, path != key))
+
+    def forbids_entering(self, directory: str) -> str | None:
+        """Return why the directory at a real path is not to be entered, if it is not. Raises `OSError`."""
         mount = self.mounts.get(directory)
         if mount is not None and mount.kind in _PSEUDO:
             return "pseudo file system"
-        if self.device is not None and self._device_of(entry, mount) != self.device:
+        if self.device is not None and self._device_of(directory, mount) != self.device:
             return "another file system"
         return None
 
-    def _device_of(self, entry: os.DirEntry[str], mount: Mount | None) -> int | None:
+    def _device_of(self, directory: str, mount: Mount | None) -> int | None:
         try:
-            return entry.stat(follow_symlinks=False).st_dev
+            return os.lstat(directory).st_dev
         except OSError as error:
             if not may_pass(error):
                 raise

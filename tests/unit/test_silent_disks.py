@@ -13,8 +13,9 @@ from sitebackup.errors import SourceError, SourceUnavailableError, VanishedError
 from sitebackup.tree.place import Place, is_directory
 from sitebackup.tree.reading import Stream, read, size_of
 from sitebackup.tree.selecting import Selection
-from sitebackup.tree.walking import Item, Odd, Unreached, walk
+from sitebackup.tree.walking import Item, Odd, Range, Unreached, walk
 from tests.support.fuse import Share, Trouble, mounted
+from tests.support.walks import bare
 
 MANY = 120
 """Files in a directory: more than one answer of the share holds."""
@@ -67,19 +68,19 @@ def test_a_directory_that_does_not_answer_is_neither_lost_nor_listed_twice(
     share: Share, operation: str, after: int
 ) -> None:
     share.trouble = failing(operation, "many", errno.EHOSTDOWN, after)
-    found = list(walk(str(share.point), [""]))
+    found = bare(walk(str(share.point)))
     assert len(found) == 3
     assert set(found) == OTHERS | {Unreached("many", "Host is down")}
 
     share.trouble = lambda operation, path: None
-    again = list(walk(str(share.point), ["many"]))
+    again = bare(walk(str(share.point), Range.below("many/")))
     assert len(again) == MANY
     assert set(again) == MANY_FILES
 
 
 def test_a_share_that_is_gone_is_no_empty_tree(share: Share) -> None:
     share.end()
-    found = list(walk(str(share.point), [""]))
+    found = list(walk(str(share.point)))
     assert found == [Unreached("", "Transport endpoint is not connected")]
     with pytest.raises(SourceUnavailableError, match=r"^Transport endpoint is not connected$"):
         is_directory(str(share.point))
@@ -88,23 +89,26 @@ def test_a_share_that_is_gone_is_no_empty_tree(share: Share) -> None:
 def test_a_file_that_does_not_answer_when_it_is_listed_is_left_to_its_copying(share: Share) -> None:
     for path, item in (("file", Item("file")), ("link", Item("link", "link"))):
         share.trouble = failing("lstat", path, errno.EIO)
-        assert item in list(walk(str(share.point), [""]))
+        assert item in list(walk(str(share.point)))
 
 
-def test_a_large_directory_that_stops_answering_ends_the_listing_and_is_not_listed_in_part(
-    share: Share,
-) -> None:
+def test_a_large_directory_that_stops_answering_is_not_listed_in_part(share: Share) -> None:
     for number in range(MANY, 1_200):
         (share.source / "many" / f"f{number}").touch()
     share.trouble = failing("readdir", "many", errno.ESTALE, after=22)
-    listing = walk(str(share.point), ["many"])
-    with pytest.raises(SourceUnavailableError, match=r"^Stale file handle$"):
-        list(listing)
+    found = list(walk(str(share.point), Range("many/", "many0")))
+    assert found == [None, Unreached("many", "Stale file handle")]
+
+
+def test_a_range_in_a_directory_that_does_not_answer_is_told_apart_from_an_empty_one(share: Share) -> None:
+    share.trouble = failing("opendir", "many", errno.EHOSTDOWN)
+    found = list(walk(str(share.point), Range("many/f10", "many/f11")))
+    assert found == [Unreached("many", "Host is down")]
 
 
 def test_a_directory_in_which_nothing_could_be_mounted_on_demand_has_not_vanished(share: Share) -> None:
     share.trouble = failing("opendir", "many", errno.ENOENT)
-    assert Unreached("many", "No such file or directory") in list(walk(str(share.point), [""]))
+    assert Unreached("many", "No such file or directory") in list(walk(str(share.point)))
 
 
 def test_a_directory_whose_device_is_not_known_now_is_entered_if_nothing_is_mounted_in_it(
@@ -112,14 +116,14 @@ def test_a_directory_whose_device_is_not_known_now_is_entered_if_nothing_is_moun
 ) -> None:
     selection = Selection(device=share.point.stat().st_dev)
     share.trouble = failing("lstat", "many", errno.EHOSTDOWN)
-    assert Unreached("many", "Host is down") in list(walk(str(share.point), [""], selection=selection))
+    assert Unreached("many", "Host is down") in list(walk(str(share.point), selection=selection))
 
 
 def test_a_share_that_is_gone_is_another_file_system_all_the_same(share: Share) -> None:
     selection = Selection(device=share.source.stat().st_dev)
     share.end()
-    found = list(walk(str(share.point.parent), [""], selection=selection))
-    assert Odd("share", "skipped", "another file system") in found
+    found = list(walk(str(share.point.parent), selection=selection))
+    assert Odd("share", "skipped", "another file system", "directory") in found
 
 
 @pytest.mark.parametrize("operation", ["lstat", "open", "read"])

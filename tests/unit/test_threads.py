@@ -20,6 +20,7 @@ from sitebackup.errors import SourceUnavailableError
 from sitebackup.tree.reading import Stream
 from sitebackup.tree.walking import Item, walk
 from tests.support.fuse import mounted
+from tests.support.walks import bare
 
 SHORT = 0.5
 """Seconds of a deadline in tests."""
@@ -72,13 +73,13 @@ async def test_a_silent_tree_does_not_stop_another_ones_listing_and_its_callers_
     (other / "file").touch()
     silent = [asyncio.create_task(disk("/silent")(opened(fifo))) for _ in range(10)]
     await asyncio.sleep(0)
-    assert await disk(str(other))(lambda: list(walk(str(other), [""]))) == [Item("file")]
+    assert await disk(str(other))(lambda: bare(walk(str(other)))) == [Item("file")]
 
     begun = time.monotonic()
     for told in await asyncio.gather(*silent, return_exceptions=True):
         assert isinstance(told, SourceUnavailableError)
     assert time.monotonic() - begun < 5 * SHORT
-    assert await disk(str(other))(lambda: list(walk(str(other), [""]))) == [Item("file")]
+    assert await disk(str(other))(lambda: bare(walk(str(other)))) == [Item("file")]
 
 
 async def test_no_caller_waits_for_a_tree_whose_threads_are_all_late(disk: Disk, fifo: Path) -> None:
@@ -220,5 +221,5 @@ async def test_a_share_whose_server_is_silent_is_told_within_the_deadline(disk: 
     with mounted(tmp_path / "source", tmp_path / "share") as share:
         share.trouble = lambda operation, path: 0
         with pytest.raises(SourceUnavailableError, match=SILENT):
-            await disk(root)(lambda: list(walk(root, [""])))
+            await disk(root)(lambda: list(walk(root)))
         assert await disk("/other")(lambda: 1) == 1

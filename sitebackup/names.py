@@ -11,8 +11,10 @@ COPY_FILE_TO_BLOB = "E2_CopyFileToBlob"
 WRITE_MANIFEST = "E2_WriteManifest"
 VERIFY_MANIFEST = "E2_VerifyManifest"
 VERIFY_BLOBS = "E2_VerifyBlobs"
-READ_PROGRESS = "E2_ReadProgress"
 END_RUN = "E2_EndRun"
+
+PROGRESS = "E2_Progress"
+"""An event that a process which works for a run raises for its orchestration, with a `Progress`."""
 
 PUBLIC_ORCHESTRATORS = (BACKUP_SITE_CONTENT, VERIFY_BACKUP)
 """What may be started over HTTP; every other orchestration is a part of one of these."""

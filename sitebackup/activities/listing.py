@@ -1,29 +1,41 @@
-"""E2_GetFileList: a tree -> a plan of what to copy."""
+"""E2_GetFileList: a tree, and what the run before has saved of it -> plans of what to do."""
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+import uuid
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
+import msgspec
+
+from sitebackup import __version__
 from sitebackup.activities.checks import check_not_gone, check_place, find_place, parse_input
+from sitebackup.activities.drafting import Draft
+from sitebackup.activities.joining import Baseline, Join, no_baseline
 from sitebackup.engine.engine import Engine
 from sitebackup.errors import FatalError, SourceError, SourceUnavailableError, printable
 from sitebackup.messages import Listed, ListRequest, Plan
 from sitebackup.ranges import Portion
-from sitebackup.records.outcomes import Outcome, write_outcomes
-from sitebackup.records.packing import LARGE_TREE, MAX_FILES, grain, pack
-from sitebackup.records.plans import PlanWriter
-from sitebackup.records.run_blobs import LISTING
+from sitebackup.records import manifest
+from sitebackup.records.catalogue import RunRecord, newest_manifest, source_name, write_record
+from sitebackup.records.manifest import Index
+from sitebackup.request import BackupRequest
 from sitebackup.tally import Tally
+from sitebackup.tree.entries import Entry, Item, Odd, Rest, Unreached
+from sitebackup.tree.keys import Range
 from sitebackup.tree.place import Place, device_of
-from sitebackup.tree.selecting import Selection
-from sitebackup.tree.walking import Entry, Item, Odd, Range, Rest, Unreached, walk
+from sitebackup.tree.walking import walk
 
 _log = logging.getLogger(__name__)
 
 _WALK_STEP = 1_000
 """Entries that a walk fetches in one go, off the event loop."""
+
+_WALK_SECONDS = 120.0
+"""Seconds after which a listing leaves the rest to others: a share may answer slowly."""
+
+_ROOM = 0.75
+"""Share of the budget that a portion takes by what the run before has found: it may have grown since."""
 
 
 async def get_file_list(request: Any, engine: Engine) -> list[str] | dict[str, Any]:
@@ -32,12 +44,21 @@ async def get_file_list(request: Any, engine: Engine) -> list[str] | dict[str, A
     A string, a directory's absolute path: return the absolute paths of all files below it.
 
     A `ListRequest`: list the tree, or the portions that other listings left, until the budget is spent. Write
-    a plan and return `Listed`.
+    plans and drafts, and return `Listed`. The first listing of a run finds the run before, whose manifest is
+    the baseline; if that is large, it only cuts the tree into portions.
     """
     if isinstance(request, str | None):
         parsed = parse_input(request)
         return await _list_paths(parsed.root, engine)
-    return (await _list_into_plan(ListRequest.from_json(request), engine)).to_json()
+    asked = ListRequest.from_json(request)
+    if not asked.portions:
+        return (await _begin(asked, engine)).to_json()
+    listings = [
+        await _list_portion(asked, Portion(portion.of, number, 1), engine)
+        for portion in asked.portions
+        for number in range(portion.first, portion.first + portion.count)
+    ]
+    return Listed.of(listings, [left for listed in listings for left in listed.portions]).to_json()
 
 
 async def _list_paths(root: str, engine: Engine) -> list[str]:
@@ -60,118 +81,154 @@ async def _list_paths(root: str, engine: Engine) -> list[str]:
     return paths
 
 
-async def _list_into_plan(asked: ListRequest, engine: Engine) -> Listed:
+async def _begin(asked: ListRequest, engine: Engine) -> Listed:
+    """List the tree, or cut it into portions, as the run before has found it."""
     parsed = parse_input(asked.request)
-    disk = engine.disk(parsed.root)
-    place, ranges = await _begin(asked, parsed.root, engine)
-    device = await disk(lambda: device_of(place.real))
-    level = engine.settings.path_level
-    _log.log(level, "Searching for files under '%s'...", printable(place.root))
-    entries = _walk(place.real, ranges, engine.settings.list_budget, parsed.selection(device))
-    listing = _Listing(
-        engine.plans.new_plan(asked.run, place), whole_tree=not asked.portions, is_last=asked.last
+    place = await engine.disk(parsed.root)(lambda: find_place(parsed.root, engine))
+    before = await newest_manifest(engine.catalog, parsed.root)
+    source = source_name()
+    record = RunRecord(asked.run, parsed.root, source, parsed.to_json(), __version__, asked.started)
+    await write_record(engine.catalog, record)
+    if before is None:
+        return await _Listing(asked, parsed, place, None, engine).list(Range(), is_whole=True)
+    index = before[1]
+    notes = (
+        ()
+        if before[0].source == source
+        else (f"The run before was made by '{before[0].source}', this one by '{source}'.",)
     )
-    while step := await disk(lambda: list(islice(entries, _WALK_STEP))):
-        await listing.add(step)
-    portions = await listing.close()
-    if any(outcome.outcome == "vanished" for outcome in listing.odd):
-        await disk(lambda: check_not_gone(place))
-    if listing.odd:
-        await write_outcomes(engine.runs, asked.run, listing.plan.id, LISTING, listing.odd)
-    _log.log(level, "Found %d file(s) under %s.", listing.found.files, printable(place.root))
-    return Listed(
-        tally=listing.found + Tally.of(outcome.tally for outcome in listing.odd),
-        plans=(Plan(listing.plan.id, len(listing.plan.batches), bool(listing.odd)),),
-        portions=tuple(Portion(listing.plan.id, number) for number in range(portions)),
-        troubles=tuple(listing.troubles[:1]),
-        advanced=not listing.troubles or listing.found.entries > 0,
-    )
+    ranges = manifest.ranges(index, max(1, int(engine.settings.list_budget * _ROOM)))
+    listing = _Listing(asked, parsed, place, index, engine)
+    listed = await (listing.list(ranges[0], is_whole=True) if len(ranges) == 1 else listing.leave(ranges))
+    return msgspec.structs.replace(listed, baseline=index.entries, notes=notes)
 
 
-async def _begin(asked: ListRequest, root: str, engine: Engine) -> tuple[Place, list[Range]]:
-    """Return where the tree is, and the ranges to list."""
-    disk = engine.disk(root)
-    if not asked.portions:
-        return await disk(lambda: find_place(root, engine)), [Range()]
-    portions = [await engine.plans.read_portion(asked.run, p.plan, p.number) for p in asked.portions]
-    place = portions[0][0]  # where the listing began, also if the root is a link that was moved since
-    await disk(lambda: check_place(place, engine))
-    return place, [Range(begin, end or None) for _, (begin, end) in portions]
+async def _list_portion(asked: ListRequest, portion: Portion, engine: Engine) -> Listed:
+    parsed = parse_input(asked.request)
+    place, baseline, left = await engine.plans.read_portion(asked.run, portion.of, portion.first)
+    # The place is where the listing began, also if the root is a link that was moved since.
+    await engine.disk(parsed.root)(lambda: check_place(place, engine))
+    index = await manifest.read_index(engine.catalog, baseline) if baseline is not None else None
+    return await _Listing(asked, parsed, place, index, engine).list(left)
 
 
-def _walk(root: str, ranges: Sequence[Range], budget: int, selection: Selection) -> Iterator[Entry | None]:
-    seen = 0
-    for wanted in ranges:
-        if seen >= budget:
-            yield Rest((wanted,))
-            continue
-        for entry in walk(root, wanted, budget - seen, selection):
-            seen += 1
-            yield entry
-
-
-@dataclass(slots=True)
 class _Listing:
-    """What one listing has found so far; it packs items into the batches of its `plan` as it goes."""
+    """One listing of a range of the tree at `place`, joined with the manifest of the run before."""
 
-    plan: PlanWriter
-    whole_tree: bool
-    """Whether it began at the root: only then may the tree turn out to be small, and be cut small."""
-    is_last: bool
-    """Whether a directory that does not answer has failed, and is not left for another listing."""
-    found: Tally = field(default_factory=Tally)
-    odd: list[Outcome] = field(default_factory=list[Outcome])
-    troubles: list[str] = field(default_factory=list[str])
-    _unpacked: list[Item] = field(default_factory=list[Item])
-    _left: list[Range] = field(default_factory=list[Range])
+    def __init__(
+        self, asked: ListRequest, parsed: BackupRequest, place: Place, before: Index | None, engine: Engine
+    ) -> None:
+        self._asked = asked
+        self._parsed = parsed
+        self._place = place
+        self._before = before
+        self._engine = engine
+        self._disk = engine.disk(parsed.root)
+        self._plans: list[Plan] = []
+        self._left: list[Range] = []
+        self._troubles: list[str] = []
+        self._tally = Tally()
+        self._pending = Tally()
 
-    async def add(self, entries: Sequence[Entry | None]) -> None:
-        """Take the next entries of a walk."""
-        items = [
-            entry
-            for entry in entries
-            if isinstance(entry, Item) and (entry.kind != "directory" or entry.is_empty)
-        ]
-        self._unpacked += items
-        self.found += _tally_of(items)
-        for entry in entries:
+    async def list(self, wanted: Range, *, is_whole: bool = False) -> Listed:
+        """List a range until the budget is spent; `is_whole`: it is all of the tree."""
+        place, level = self._place, self._engine.settings.path_level
+        device = await self._disk(lambda: device_of(place.real))
+        selection = self._parsed.selection(device)
+        _log.log(level, "Searching for files under '%s'...", printable(place.root))
+        self._join = Join(self._baseline(wanted), selection, self._parsed.change_detection, wanted.begin)
+        self._draft = Draft(self._engine, self._asked.run, place, is_whole=is_whole)
+        budget = self._engine.settings.list_budget
+        entries = walk(place.real, wanted, budget, selection, seconds=_WALK_SECONDS)
+        end = wanted.end
+        while step := await self._disk(lambda: list(islice(entries, _WALK_STEP))):
+            end = await self._take(step, wanted, end)
+        await self._join.skip_to(end)
+        await self._add([])
+        await self._close(is_small=is_whole and not self._left)
+        if self._tally.vanished:
+            await self._disk(lambda: check_not_gone(place))
+        found = self._tally.files + self._pending.files
+        _log.log(level, "Found %d file(s) under %s.", found, printable(place.root))
+        return await self.leave(self._left)
+
+    async def leave(self, ranges: Sequence[Range]) -> Listed:
+        """Return what was found, and leave `ranges` to other listings."""
+        portions: tuple[Portion, ...] = ()
+        if ranges:
+            listing = uuid.uuid4().hex
+            baseline = self._before.run if self._before is not None else None
+            await self._engine.plans.write_portions(self._asked.run, listing, self._place, baseline, ranges)
+            portions = (Portion(listing, 0, len(ranges)),)
+        return Listed(
+            tally=self._tally,
+            pending=self._pending,
+            plans=tuple(self._plans),
+            portions=portions,
+            named=tuple(self._join.named) if self._plans and self._engine.settings.log_paths else (),
+            troubles=tuple(self._troubles[:1]),
+            advanced=not self._troubles or bool(self._plans),
+        )
+
+    def _baseline(self, wanted: Range) -> Baseline:
+        if self._before is None:
+            return no_baseline()
+        return manifest.read_range(self._engine.catalog, self._before, wanted)
+
+    async def _take(self, step: Sequence[Entry | None], wanted: Range, end: str | None) -> str | None:
+        """Take the next entries of the walk; return the key where it ends, as far as that is known."""
+        found: list[Item | Odd] = []
+        for entry in step:
             if isinstance(entry, Rest):
                 self._left += entry.ranges
-            elif isinstance(entry, Unreached):
-                self._take_unreached(entry)
-            elif isinstance(entry, Odd):
-                self._take_odd(entry)
-        if self._unpacked and (not self.whole_tree or len(self._unpacked) >= LARGE_TREE):
-            *full, self._unpacked = pack(self._unpacked, MAX_FILES)
-            await self.plan.add(full)
+                end = entry.ranges[0].begin
+            elif isinstance(entry, Unreached) and not self._asked.last:
+                await self._add(found)
+                found = []
+                await self._leave_hole(entry, wanted)
+            elif entry is not None:
+                found.append(_checked(entry))
+        await self._add(found)
+        return end
 
-    def _take_unreached(self, entry: Unreached) -> None:
-        if not entry.path:
-            raise SourceUnavailableError(f"The root cannot be listed now: {entry.reason}.")
-        if self.is_last:
-            self.odd.append(Outcome(entry.path, "failed", entry.reason))
-            return
-        self._left.append(Range.below(entry.key))
-        self.troubles.append(f"A directory cannot be listed now: {entry.reason}.")
+    async def _add(self, entries: Sequence[Item | Odd]) -> None:
+        await self._join.add(entries)
+        found = self._join.take()
+        await self._draft.add(found)
+        self._tally += found.tally
+        self._pending += found.pending
+        self._engine.progress.add(self._asked.run, found=found.tally + found.pending, done=found.tally)
 
-    def _take_odd(self, entry: Odd) -> None:
-        if not entry.path:  # a root that cannot be read is no tree with one failure
-            raise FatalError(f"The root cannot be listed: {entry.reason}.")
-        self.odd.append(Outcome(entry.path, entry.outcome, entry.reason))
+    async def _leave_hole(self, unreached: Unreached, wanted: Range) -> None:
+        """Leave a directory that does not answer to another listing: a plan has no hole, so it ends here."""
+        if not unreached.path:
+            raise SourceUnavailableError(f"The root cannot be listed now: {unreached.reason}.")
+        self._troubles.append(f"A directory cannot be listed now: {unreached.reason}.")
+        below = Range.below(f"{unreached.path}/")
+        hole = Range(max(below.begin, wanted.begin), _earlier(below.end, wanted.end))
+        await self._join.skip_to(hole.begin)
+        await self._add([])
+        await self._close(is_small=False)
+        self._draft = Draft(self._engine, self._asked.run, self._place, is_whole=False)
+        await self._join.leave_out(hole)
+        self._left.append(hole)
 
-    async def close(self) -> int:
-        """Pack what remains and make the plan readable; return the number of portions that are left."""
-        small = self.whole_tree and not (self._left or self.plan.batches)
-        await self.plan.add(pack(self._unpacked, grain(len(self._unpacked)) if small else MAX_FILES))
-        await self.plan.close([(left.begin, left.end or "") for left in self._left])
-        return len(self._left)
+    async def _close(self, *, is_small: bool) -> None:
+        plan = await self._draft.close(is_small=is_small)
+        if plan is not None:
+            self._plans.append(plan)
 
 
-def _tally_of(items: list[Item]) -> Tally:
-    kinds = [item.kind for item in items]
-    return Tally(
-        files=kinds.count("file"),
-        bytes=sum(item.size for item in items),
-        links=kinds.count("link"),
-        directories=kinds.count("directory"),
-    )
+def _checked(entry: Item | Odd | Unreached) -> Item | Odd:
+    """Return what a walk has found; a directory that does not answer has failed if nobody lists it again."""
+    if isinstance(entry, Unreached):
+        entry = Odd(entry.path, "failed", entry.reason, "directory")
+    if isinstance(entry, Odd) and not entry.path:  # a root that cannot be read is no tree with one failure
+        raise FatalError(f"The root cannot be listed: {entry.reason}.")
+    return entry
+
+
+def _earlier(end: str | None, other: str | None) -> str | None:
+    """Return which of two ends of ranges comes first."""
+    ends = [key for key in (end, other) if key is not None]
+    return min(ends, default=None)

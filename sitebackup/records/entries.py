@@ -11,14 +11,14 @@ lone surrogates (PEP 383).
 
 import json
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, TypedDict
 
 import msgspec
 
 from sitebackup.blobs.container import Blob
 from sitebackup.tally import Tally
-
-type Kind = Literal["file", "link", "directory"]
+from sitebackup.tree.attributes import Attributes
+from sitebackup.tree.entries import Kind
 
 type NotSaved = Literal["failed", "vanished", "skipped", "kept", "gone"]
 """What became of an entry that a run has not saved.
@@ -29,6 +29,10 @@ type NotSaved = Literal["failed", "vanished", "skipped", "kept", "gone"]
 
 MARKS = {"file": {}, "link": {"is_symlink": "true"}, "directory": {"hdi_isfolder": "true"}}
 """The metadata that says what a blob is, by kind: how azcopy and BlobFuse keep links and directories."""
+
+
+ROOT_MARK = "backup_root"
+"""The metadata that says for which root a blob was stored: its ID. A blob without it is a stranger's."""
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -107,6 +111,29 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     def not_saved(self, outcome: NotSaved, reason: str) -> "Entry":
         """Return it as an entry that is not saved now."""
         return Entry(self.path, self.kind, outcome=outcome, reason=reason, previous=self.content)
+
+
+class Fields(TypedDict):
+    """The fields of an entry that a disk says."""
+
+    mtime: str
+    ctime: str
+    inode: int
+    mode: str
+    uid: int
+    gid: int
+
+
+def fields_of(attributes: Attributes) -> Fields:
+    """Return what a disk says of an entry as its fields."""
+    return {
+        "mtime": attributes.mtime,
+        "ctime": attributes.ctime,
+        "inode": attributes.inode,
+        "mode": f"{attributes.mode:o}",
+        "uid": attributes.uid,
+        "gid": attributes.gid,
+    }
 
 
 def blob_of(name: str, entry: Entry) -> Blob | None:

@@ -14,11 +14,12 @@ from async_lru import alru_cache
 
 from sitebackup.blobs.container import Container, Properties
 from sitebackup.digests import md5
-from sitebackup.records.entries import Entry, Kind, from_line, to_lines
+from sitebackup.records.entries import Entry, from_line, to_lines
 from sitebackup.records.lines import LineWriter, ndjson
 from sitebackup.records.run_blobs import plan_name, portions_name
+from sitebackup.tree.entries import Kind
+from sitebackup.tree.keys import Range
 from sitebackup.tree.place import Place
-from sitebackup.tree.walking import Range
 
 _HEAD = 256 * 1024
 """Bytes of a plan that are read, and kept, at once: all of a small plan, the index of a large one."""

@@ -90,7 +90,9 @@ class Site:
             names.VERIFY_BLOBS: lambda _: read_back(checked=1, bytes=10),
             names.END_RUN: lambda _: Answer().to_json(),
         }
-        self.activities = {name: self._heard(name, call) for name, call in (usual | dict(answers or {})).items()}
+        self.activities = {
+            name: self._heard(name, call) for name, call in (usual | dict(answers or {})).items()
+        }
 
     def backup(self, **options: Any) -> Instance:
         """Back the tree up."""

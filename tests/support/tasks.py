@@ -36,7 +36,7 @@ def task_of(
     """Save what is at `path`; `kind` and `size` are what a listing said of it, if not what it is now."""
     kind = kind or ("link" if path.is_symlink() else "directory" if path.is_dir() else "file")
     if size is None:
-        size = path.stat().st_size if kind == "file" else 0
+        size = path.lstat().st_size if kind == "file" else 0
     return Task(path.name + "/" * (kind == "directory"), kind, size, base)
 
 

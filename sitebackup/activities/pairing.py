@@ -34,7 +34,8 @@ class Pairs:
 
     Only `_WAITING` of each are kept, for a container may hold any number of blobs that no manifest knows: so
     many blobs were `dropped`. An entry that has to go is a doubt; of those, so many blobs were `found` when
-    storage was asked. `checked` entries have the right content in their blob, so many `bytes` of it.
+    storage was asked. `checked` entries have the right content in their blob, so many `bytes` of it. Those that
+    are not saved only keep their blob from being extra.
     """
 
     entries: dict[str, Entry] = field(default_factory=dict[str, Entry])
@@ -79,7 +80,8 @@ class Pairs:
     def doubt(self, count: int, *, ask: bool) -> bool:
         """Let the first entries that wait, so many at most, wait no longer; tell whether there were any."""
         names = list(islice(self.entries, count))
-        self.doubts += [Doubt(self.entries.pop(name), ask=ask) for name in names]
+        waited = [self.entries.pop(name) for name in names]
+        self.doubts += [Doubt(entry, ask=ask) for entry in waited if entry.is_saved]
         return bool(names)
 
     def take_doubts(self) -> Sequence[Doubt]:
@@ -93,6 +95,8 @@ class Pairs:
         return self.dropped + len(self.blobs) - self.found
 
     def _check(self, entry: Entry, blob: Blob) -> None:
+        if not entry.is_saved:
+            return
         wrong = difference(entry, blob)
         if wrong is None:
             self.checked += 1

@@ -10,7 +10,7 @@ from sitebackup.engine.engine import Engine
 from sitebackup.messages import ManifestRequest, PartReference, Plan
 from sitebackup.records.manifest import Index, read_index
 from sitebackup.records.outcomes import Outcome
-from sitebackup.records.run_blobs import full
+from sitebackup.records.run_blobs import plan_of
 from sitebackup.tree.keys import Range
 
 
@@ -47,14 +47,16 @@ class Repairs:
             paths = [outcome.path for outcome in outcomes]
             return [_Batch(plan, number, min(paths), max(paths))] if paths else []
 
-        batches = await all_of(look(plan, number) for plan in asked.repairs for number in range(plan.batches))
+        batches = await all_of(
+            look(plan, number) for plan in asked.repairs for number in range(plan.batches + plan.removals)
+        )
         index = await read_index(engine.catalog, asked.run)
         return cls(asked, index, list(chain.from_iterable(batches)), engine)
 
     async def make(self, plan: Plan) -> Made:
         """Write the part of a plan again, unless nothing in it was repaired."""
-        numbers = {part.name: number for number, part in enumerate(self._parts)}
-        number = numbers.get(full(plan.id), numbers.get(plan.id))
+        numbers = {plan_of(part.name): number for number, part in enumerate(self._parts)}
+        number = numbers.get(plan.id)
         if number is None:
             return Made(None)  # there is nothing in it
         part = self._parts[number]

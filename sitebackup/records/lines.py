@@ -1,14 +1,11 @@
 """NDJSON blobs of any length, written and read in flat memory."""
 
-import heapq
 import json
 import uuid
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from sitebackup.blobs.container import Container, Properties
-from sitebackup.concurrently import all_of
 from sitebackup.digests import md5
 
 _STAGE_AT = 4 * 1024 * 1024
@@ -94,19 +91,3 @@ async def read_lines(
         position += len(chunk)
         if len(chunk) < _CHUNK:
             return
-
-
-async def merge(streams: Sequence[AsyncIterator[bytes]], key: str) -> AsyncIterator[bytes]:
-    """Merge streams of lines that are each sorted by the value of `key` in them."""
-    heap: list[tuple[str, int, bytes]] = []
-
-    async def advance(number: int) -> None:
-        with suppress(StopAsyncIteration):
-            line = await anext(streams[number])
-            heapq.heappush(heap, (json.loads(line)[key], number, line))
-
-    await all_of(map(advance, range(len(streams))))
-    while heap:
-        _, number, line = heapq.heappop(heap)
-        yield line
-        await advance(number)

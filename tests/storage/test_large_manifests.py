@@ -1,4 +1,4 @@
-"""Manifests of 300,000 entries: written in parts and compared in steps, in memory that does not grow with them."""
+"""A manifest of 300,000 entries, written in parts and compared in steps: its size costs no memory."""
 
 import asyncio
 import json
@@ -68,12 +68,12 @@ class Numbered(MemoryContainer):
     def __init__(self, count: int) -> None:
         super().__init__()
         self._count = count
-        self._blob = Blob("", 1, bytes.fromhex(entry_of(0).md5 or ""), '"1"')
+        self._any = Blob("", 1, bytes.fromhex(entry_of(0).md5 or ""), '"1"')
 
     async def page(self, prefix: str, marker: str = "", *, metadata: bool = False) -> Page:
         first = int(marker or 0)
         last = min(first + self.page_size, self._count)
-        blobs = tuple(replace(self._blob, name=entry_of(number).blob or "") for number in range(first, last))
+        blobs = tuple(replace(self._any, name=entry_of(number).blob or "") for number in range(first, last))
         return Page(blobs, str(last) if last < self._count else "")
 
 
@@ -87,7 +87,9 @@ async def a_plan(engine: Engine, first: int) -> Plan:
     batches = [tasks[begin : begin + BATCH] for begin in range(0, len(tasks), BATCH)]
     plan = await put_plan(engine, "run", entries[::2], batches)
     news = [new(entry) for entry in entries[1::2]]
-    await put_outcomes(engine, "run", plan, *(news[begin : begin + BATCH] for begin in range(0, len(news), BATCH)))
+    await put_outcomes(
+        engine, "run", plan, *(news[begin : begin + BATCH] for begin in range(0, len(news), BATCH))
+    )
     return plan
 
 

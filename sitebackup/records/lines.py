@@ -14,6 +14,9 @@ _STAGE_AT = 4 * 1024 * 1024
 _CHUNK = 1024 * 1024
 """Bytes that are read at once."""
 
+_LINE = 4 * 1024
+"""Bytes that are read beyond the end of a range, for the rest of its last line."""
+
 
 class LineWriter:
     """Writes one blob: in one request while it is small, in blocks as it grows.
@@ -76,7 +79,9 @@ async def read_lines(
     position = max(begin - 1, 0)  # the byte before tells whether a line begins at `begin`
     rest = b""
     skip = begin > 0
-    while chunk := await container.get(name, position, _CHUNK):
+    while True:
+        size = _CHUNK if end is None else min(_CHUNK, max(end - position, 0) + _LINE)
+        chunk = await container.get(name, position, size)
         lines = (rest + chunk).split(b"\n")
         start = position - len(rest)
         rest = lines.pop()
@@ -89,5 +94,5 @@ async def read_lines(
                 yield line
             start += len(line) + 1
         position += len(chunk)
-        if len(chunk) < _CHUNK:
+        if len(chunk) < size:
             return

@@ -24,6 +24,7 @@ from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -340,6 +341,17 @@ def play(size: int, scene: Callable[[Play], Awaitable[None]]) -> None:
         asyncio.run(played(Play(Path(folder, "f"))))
 
 
+async def check(play: Play, jobs: Sequence[Job], script: Script) -> None:
+    """Play a script, and fail unless it ends as it should."""
+    await play.run(jobs, script)
+    moves = {move for move, _, _ in script}
+    if Job.REMOVE not in jobs and not moves & {Move.PUT_BACK, Move.DELETE}:
+        (_, about) = play.backups.blobs[str(play.disk.path)[1:]]
+        assert all(about.metadata["mtime"] >= (entry.mtime or "") for entry in play.entries)
+    if play.disk.path.exists():
+        assert await play.mirror() == play.disk.path.read_bytes()
+
+
 @settings(max_examples=400, deadline=None)
 @given(
     SIZES,
@@ -347,12 +359,7 @@ def play(size: int, scene: Callable[[Play], Awaitable[None]]) -> None:
     scripts(Move.WRITE, Move.TOUCH, Move.PUT_BACK, Move.DELETE),
 )
 def test_nothing_that_was_ever_saved_is_lost(size: int, jobs: list[Job], script: Script) -> None:
-    async def scene(play: Play) -> None:
-        await play.run(jobs, script)
-        if play.disk.path.exists():
-            assert await play.mirror() == play.disk.path.read_bytes()
-
-    play(size, scene)
+    play(size, lambda play: check(play, jobs, script))
 
 
 @settings(max_examples=400, deadline=None)
@@ -360,10 +367,17 @@ def test_nothing_that_was_ever_saved_is_lost(size: int, jobs: list[Job], script:
 def test_whoever_comes_late_nothing_older_replaces_what_is_newer(
     size: int, jobs: list[Job], script: Script
 ) -> None:
-    async def scene(play: Play) -> None:
-        await play.run(jobs, script)
-        (_, about) = play.backups.blobs[str(play.disk.path)[1:]]
-        assert all(about.metadata["mtime"] >= (entry.mtime or "") for entry in play.entries)
-        assert await play.mirror() == play.disk.path.read_bytes()
+    play(size, lambda play: check(play, jobs, script))
 
-    play(size, scene)
+
+@pytest.mark.parametrize("late", Job)
+@pytest.mark.parametrize("other", Job)
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_wherever_a_process_stands_still_while_another_does_all_its_work_nothing_is_lost(
+    late: Job, other: Job, size: int
+) -> None:
+    before = [Move.WRITE, Move.TOUCH, Move.DELETE]
+    meanwhile = [Move.WRITE, Move.TOUCH, Move.PUT_BACK, Move.DELETE]
+    for turns, first, then in product(range(9), before, meanwhile):
+        script = [(first, 0, 1), (Move.GO, 0, turns), (then, 0, 1), (Move.GO, 1, 100)]
+        play(size, lambda play, script=script: check(play, [late, other], script))

@@ -144,7 +144,7 @@ class Gated:
                 if move is Move.SEND_TWICE:
                     result = await method(*arguments)
             finally:
-                self._after()
+                self._after()  # also if it was sent twice, and was refused then
             if move is Move.LOSE_ANSWER:
                 raise StorageUnavailableError("the answer is lost")
             if move is Move.END_AFTER:
@@ -190,6 +190,7 @@ class Play:
         self._there: bytes | None = None
         self._ever: set[bytes] = set()
         self._kept: dict[str, bytes] = {}
+        self._wrong: list[str] = []
         self._engine = self._an_engine(self.backups, self.history)
 
     async def begin(self, size: int) -> None:
@@ -198,9 +199,13 @@ class Play:
         self.disk.write(size)
         self.base = await saved(self._engine, self.disk.path, run="first")
         self._check()
+        assert not self._wrong
 
     async def run(self, jobs: Sequence[Job], script: Script) -> None:
-        """Have the jobs done. A process that ends, or is in trouble, is followed by another one."""
+        """Have the jobs done. A process that ends, or is in trouble, is followed by another one.
+
+        Fails if anything was wrong at any moment.
+        """
         moves = iter(script)
         processes = [self._start(job) for job in jobs]
         while processes:
@@ -214,11 +219,13 @@ class Play:
                 move, number, turns = next(moves, (Move.GO, 0, 1))
                 if not self._change(move, number):
                     await _give_turns(waiting[number % len(waiting)], move, turns)
+        assert not self._wrong
 
     async def mirror(self) -> bytes | None:
         """Save the file once more, knowing nothing; return what is in `backups` then."""
         await saved(self._engine, self.disk.path)
         self._check()
+        assert not self._wrong
         return self._there
 
     def _start(self, job: Job) -> Process:
@@ -274,22 +281,26 @@ class Play:
         return True
 
     def _check(self) -> None:
-        """Fail if anything is lost."""
+        """Note what is wrong now. A process would take a failure for its own."""
         before, now = self._there, self.backups.blobs.get(self._blob)
         self._there = None if now is None else now[0]
         if self._there is not None:
             self._ever.add(self._there)
-        elif before is not None:
-            assert self.base is not None
-            assert md5(before) == self.base.md5, "something else was removed"
         kept = {name: data for name, (data, _) in self.history.blobs.items()}
-        assert kept | self._kept == kept, "the history has changed"
+        ever = {f"{self._blob}/{md5(data)}": data for data in self._ever}
+        is_removed = before is not None and self._there is None
+        was_known = self.base is not None and md5(before or b"") == self.base.md5
+        checks = {
+            "something else was removed": not is_removed or was_known,
+            "the history has changed": kept | self._kept == kept,
+            "the history has something under the name of something else": kept.items() <= ever.items(),
+            "something is lost": set(ever.values()) - set(kept.values()) <= {self._there},
+            "what was saved was never there": all(
+                f"{self._blob}/{entry.md5}" in ever for entry in self.entries
+            ),
+        }
         self._kept = kept
-        found = {f"{self._blob}/{md5(data)}": data for data in self._ever}
-        lost = {name: data for name, data in found.items() if kept.get(name) != data}
-        assert set(lost.values()) <= {self._there}
-        for entry in self.entries:
-            assert f"{self._blob}/{entry.md5}" in found
+        self._wrong += [words for words, is_right in checks.items() if not is_right]
 
 
 async def _until_all_wait(processes: Sequence[Process]) -> None:

@@ -105,8 +105,9 @@ class ManifestRequest(Message, frozen=True):
     """To write the parts of the manifest of which `plans` are the drafts; with `is_last`, the index too.
 
     `parts` are written already, and `tally` is what they and all drafts add up to. `repairs`: plans whose
-    outcomes replace what was written; `tally` is what that adds up to. `gave_up` says why the run was given up, if it was: then the `portions` were not
-    listed, and what has no outcome has failed for that reason. `kept` says why nothing was removed, if so.
+    outcomes replace what was written; `tally` is what that adds up to. `gave_up` says why the run was given
+    up, if it was: then the `portions` were not listed, and what has no outcome has failed for that reason.
+    `kept` says why nothing was removed, if so.
     `started` and `finished` are RFC 3339 times.
     """
 

@@ -5,9 +5,9 @@ How far it came, and what waits for a partner, is a blob that the next step begi
 
 A blob that is not what was saved is looked for in the history: a later run may have put it there.
 
-A run that verifies itself makes `backups` what the tree is: an entry that it has not stored itself, and that is
-not what it was, is to be copied again; and a blob that was stored for its root, and that it knows nothing of, is
-to be removed. Such a blob was left by a run that was killed, or by a process that came late.
+A run that verifies itself makes `backups` what the tree is. An entry that it has not stored itself, and that
+is not what it was, is to be copied again. A blob that was stored for its root, and that it knows nothing of,
+is to be removed: a run that was killed, or a process that came late, has left it.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from sitebackup.digests import root_id
 from sitebackup.engine.engine import Engine
 from sitebackup.messages import Compared, CompareRequest, Findings, Plan
 from sitebackup.ranges import Span
-from sitebackup.records.comparisons import Position, read_state, write_state
+from sitebackup.records.comparisons import Position, State, read_state, write_state
 from sitebackup.records.entries import Entry
 from sitebackup.records.packing import MAX_FILES, pack
 from sitebackup.records.plans import Task
@@ -50,22 +50,20 @@ async def compare(asked: CompareRequest, engine: Engine) -> Compared:
     Raises `FatalError` if there is no manifest.
     """
     saved = await read_saved(engine.catalog, engine.runs, asked.verified)
-    position, pairs = Position(), Pairs()
-    if asked.after:
-        position, entries, blobs = await read_state(engine.runs, asked.run, asked.after)
-        pairs = Pairs.waiting(entries, blobs, position.dropped, position.found)
+    state = await read_state(engine.runs, asked.run, asked.after) if asked.after else State()
+    pairs = Pairs.of(state)
 
     def is_repairable(entry: Entry) -> bool:
         return asked.verified == asked.run and entry.since != asked.run
 
     settling = Settling(engine, is_repairable)
-    step = _Step(saved, position, pairs, settling, engine)
+    step = _Step(saved, state.position, pairs, settling, engine)
     is_done = await step.take()
     root = saved.index.root
     if not is_done:
-        waiting = pairs.entries.values(), pairs.blobs.values()
-        await write_state(engine.runs, asked.run, asked.after + 1, step.position, *waiting)
-    if is_done and asked.verified == asked.run:
+        left = State(step.position, pairs.entries.values(), pairs.blobs.values())
+        await write_state(engine.runs, asked.run, asked.after + 1, left)
+    elif asked.verified == asked.run:
         settling.repairs += await lost_blobs(root, pairs.blobs, engine)
     return Compared(
         findings=settling.findings

@@ -1,4 +1,4 @@
-"""Blobs of a root that no manifest knows: a run that was killed, or a process that came late, has left them."""
+"""Blobs of a root that no manifest knows: a run that was killed has left them, or a process that came late."""
 
 import os
 from collections.abc import Iterable

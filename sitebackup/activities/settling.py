@@ -10,7 +10,6 @@ from sitebackup.engine.engine import Engine
 from sitebackup.messages import Findings
 from sitebackup.records.entries import Entry
 from sitebackup.records.plans import Task
-from sitebackup.tally import NAMED
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -30,7 +30,9 @@ def blob(status: str) -> Answer:
 
 
 @asynccontextmanager
-async def a_service(answers: Mapping[str, list[Answer]]) -> AsyncGenerator[tuple[AzureContainer, list[str]]]:
+async def a_service(
+    answers: Mapping[str, Sequence[Answer]],
+) -> AsyncGenerator[tuple[AzureContainer, list[str]]]:
     """A service with these answers to requests of a method, the last of them for ever.
 
     Yields a container of it, and what it was asked.

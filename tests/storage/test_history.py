@@ -93,7 +93,10 @@ class Life:
             assert run_of(self.read, run) == tree
 
     def _change(self) -> None:
-        folders = [self.root, *(path for path in self.root.rglob("*") if path.is_dir() and not path.is_symlink())]
+        folders = [
+            self.root,
+            *(path for path in self.root.rglob("*") if path.is_dir() and not path.is_symlink()),
+        ]
         path = self.random.choice(folders) / self.random.choice(_NAMES)
         match self.random.randrange(10):
             case 0 | 1 | 2 | 3 | 4:
@@ -173,7 +176,7 @@ def test_runs_at_the_same_time_of_roots_that_overlap_lose_nothing_of_each_other(
     ran: list[str] = []
 
     def between() -> None:
-        if life.random.random() >= 0.3:
+        if life.random.random() >= 0.5:
             return
         life.world.between = lambda: None
         life.change()

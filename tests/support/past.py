@@ -58,7 +58,7 @@ def manifest_of(read: Read, run: str) -> tuple[dict[str, Any], list[dict[str, An
     for part in index["parts"]:
         lines = (read("backup-catalog", f"{folder}/{part['name']}.ndjson") or b"").splitlines()
         rows = [json.loads(line) for line in lines]
-        assert len(rows) == part["entries"]
+        assert len(rows) == part["entries"], (part, len(rows), rows)
         assert rows[0]["path"] == part["first"]
         entries += rows
     paths = [entry["path"] for entry in entries]

@@ -7,6 +7,7 @@ import pytest
 from sitebackup import names
 from sitebackup.messages import Answer
 from sitebackup.tally import Tally
+from tests.support.hub import Activity
 from tests.support.site import MANIFEST, MOST_EVENTS, Reply, Request, Site, became, copied, listing, status_of
 
 
@@ -34,8 +35,9 @@ def test_failed_files_do_not_stop_the_others_and_the_run_ends_failed_naming_them
     site = Site(120, {names.COPY_FILE_TO_BLOB: copy})
     site.named = tuple(f"f{n}: Permission denied" for n in range(10))
     run = site.backup()
+    named = "; ".join(site.named)
     assert run.failure == (
-        f"12 of 120 entries were not backed up: {'; '.join(site.named)}; and 2 more. All outcomes: {MANIFEST}."
+        f"12 of 120 entries were not backed up: {named}; and 2 more. All outcomes: {MANIFEST}."
     )
     assert run.statuses[-1] == status_of("done", {"total": 120, "failed": 12}, 108, manifest=MANIFEST)
     assert (site.ended["state"], site.ended["message"]) == ("failed", run.failure)
@@ -48,7 +50,7 @@ def test_failed_files_do_not_stop_the_others_and_the_run_ends_failed_naming_them
 
 
 def test_what_failed_in_a_listing_is_named_first() -> None:
-    answers = {
+    answers: dict[str, Activity] = {
         names.GET_FILE_LIST: lambda _: listing("p", 1, failed=1, named=("d/: Permission denied",)),
         names.COPY_FILE_TO_BLOB: lambda _: became(failed=1),
     }
@@ -74,7 +76,9 @@ def test_a_run_vouches_for_what_is_unchanged_too() -> None:
             return became(files=1, bytes=10, unchanged=1)
         return became(files=1, bytes=10, changed=1, uploaded=10)
 
-    site = Site(2, {names.GET_FILE_LIST: lambda _: listing("p", 2, tally=unchanged), names.COPY_FILE_TO_BLOB: copy})
+    site = Site(
+        2, {names.GET_FILE_LIST: lambda _: listing("p", 2, tally=unchanged), names.COPY_FILE_TO_BLOB: copy}
+    )
     run = site.backup()
     assert run.output == 920
     files = {"total": 92, "done": 92, "new": 0, "changed": 1, "unchanged": 91}
@@ -89,7 +93,9 @@ def test_a_run_vouches_for_what_is_unchanged_too() -> None:
 
 
 def test_a_root_with_nothing_but_itself_to_save_fails_the_run_unless_that_is_allowed() -> None:
-    answers = {names.GET_FILE_LIST: lambda _: listing("p", 0, tally=Tally(directories=1))}
+    answers: dict[str, Activity] = {
+        names.GET_FILE_LIST: lambda _: listing("p", 0, tally=Tally(directories=1))
+    }
     site = Site(0, answers)
     run = site.backup()
     assert run.failure == (
@@ -109,7 +115,7 @@ def test_an_empty_directory_or_one_failure_is_something() -> None:
 
 
 def test_a_run_that_saved_nothing_fails_even_if_a_partial_backup_is_allowed() -> None:
-    answers = {
+    answers: dict[str, Activity] = {
         names.GET_FILE_LIST: lambda _: listing("p", 3, tally=Tally(directories=2)),
         names.COPY_FILE_TO_BLOB: lambda _: became(failed=1),
     }
@@ -148,15 +154,17 @@ def test_many_files_that_were_read_in_vain_give_a_hint() -> None:
         return Site(batches, {names.COPY_FILE_TO_BLOB: copy}).backup().statuses[-1]
 
     assert run(touched=21, changed=20)["hint"] == (
-        "21 of the 100 files that were read again have the content that they had. Only their ctime or inode is"
-        " another one. If that is so in every run, set changeDetection to 'mtime'."
+        "21 of the 100 files that were read again have the content that they had. Only their ctime or inode"
+        " is another one. If that is so in every run, set changeDetection to 'mtime'."
     )
     assert "hint" not in run(touched=20, changed=80)
     assert "hint" not in run(touched=99, changed=0, batches=99)
 
 
 def test_notes_of_a_listing_are_in_the_status_from_then_on() -> None:
-    site = Site(1, {names.GET_FILE_LIST: lambda _: listing("p", 1, notes=("Another machine made the run before.",))})
+    site = Site(
+        1, {names.GET_FILE_LIST: lambda _: listing("p", 1, notes=("Another machine made the run before.",))}
+    )
     statuses = site.backup().statuses
     assert "notes" not in statuses[0]
     assert {tuple(status["notes"]) for status in statuses[1:]} == {("Another machine made the run before.",)}

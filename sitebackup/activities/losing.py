@@ -35,7 +35,7 @@ async def lost_blobs(root: str, extra: Iterable[str], engine: Engine) -> list[Ta
 
 def _removal(root: str, blob: Blob) -> Task:
     metadata = blob.metadata or {}
-    kinds: tuple[Kind, ...] = ("link", "directory", "file")
+    kinds: list[Kind] = ["link", "directory", "file"]
     kind = next(kind for kind in kinds if MARKS[kind].items() <= metadata.items())
     path = os.path.relpath(blobname.decode(blob.name), root) + ("/" if kind == "directory" else "")
     md5 = blob.md5.hex() if blob.md5 is not None else ""

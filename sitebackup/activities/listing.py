@@ -17,7 +17,7 @@ from sitebackup.errors import FatalError, SourceError, SourceUnavailableError, p
 from sitebackup.messages import Listed, ListRequest, Plan
 from sitebackup.ranges import Portion
 from sitebackup.records import manifest
-from sitebackup.records.catalogue import RunRecord, newest_manifest, source_name, write_record
+from sitebackup.records.catalogue import RunRecord, newest_manifest, write_record
 from sitebackup.records.manifest import Index
 from sitebackup.request import BackupRequest
 from sitebackup.tally import Tally
@@ -86,7 +86,7 @@ async def _begin(asked: ListRequest, engine: Engine) -> Listed:
     parsed = parse_input(asked.request)
     place = await engine.disk(parsed.root)(lambda: find_place(parsed.root, engine))
     before = await newest_manifest(engine.catalog, parsed.root)
-    source = source_name()
+    source = engine.settings.source
     record = RunRecord(asked.run, parsed.root, source, parsed.to_json(), __version__, asked.started)
     await write_record(engine.catalog, record)
     if before is None:

@@ -1,4 +1,4 @@
-"""Blobs of a root that no manifest knows: a run that was killed has left them, or a process that came late."""
+"""Blobs of a root that no manifest knows: a run that was killed or a process that came late has left them."""
 
 import os
 from collections.abc import Iterable
@@ -11,6 +11,7 @@ from sitebackup.digests import root_id
 from sitebackup.engine.engine import Engine
 from sitebackup.records.entries import MARKS, ROOT_MARK, Entry
 from sitebackup.records.plans import Task
+from sitebackup.tree.entries import Kind
 
 _LOOKED_AT = 1_000
 """Blobs that no manifest knows and that are looked at, at most: a container may be full of a stranger's."""
@@ -34,7 +35,8 @@ async def lost_blobs(root: str, extra: Iterable[str], engine: Engine) -> list[Ta
 
 def _removal(root: str, blob: Blob) -> Task:
     metadata = blob.metadata or {}
-    kind = next(kind for kind in ("link", "directory", "file") if MARKS[kind].items() <= metadata.items())
+    kinds: tuple[Kind, ...] = ("link", "directory", "file")
+    kind = next(kind for kind in kinds if MARKS[kind].items() <= metadata.items())
     path = os.path.relpath(blobname.decode(blob.name), root) + ("/" if kind == "directory" else "")
     md5 = blob.md5.hex() if blob.md5 is not None else ""
     base = Entry(path, kind, blob.size, blob=blob.name, md5=md5, etag=blob.etag, since="")

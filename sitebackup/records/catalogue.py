@@ -12,9 +12,9 @@ from typing import Any, Literal
 import msgspec
 
 from sitebackup.blobs import blobname
-from sitebackup.blobs.container import Container, Properties
+from sitebackup.blobs.container import ABSENT, Container, Properties
 from sitebackup.digests import md5, root_id
-from sitebackup.errors import BlobMissingError
+from sitebackup.errors import BlobMissingError, ConditionNotMetError
 from sitebackup.records.manifest import Index, read_index
 from sitebackup.records.run_blobs import records_folder
 

@@ -43,12 +43,14 @@ class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 async def write_record(catalog: Container, record: RunRecord) -> None:
-    """Write the record of a run, over the one that was written when it started."""
+    """Write the record of a run; that of its end takes the place of the one of its start, never the reverse."""
     data = json.dumps(msgspec.to_builtins(record), indent=1).encode()
     metadata = {"state": record.state}
     if record.format is not None:
         metadata["format"] = str(record.format)
-    await catalog.put(_name(record), data, Properties(md5(data), "application/json", metadata))
+    condition = ABSENT if record.state == "running" else None
+    with suppress(ConditionNotMetError):
+        await catalog.put(_name(record), data, Properties(md5(data), "application/json", metadata), condition)
 
 
 async def newest_manifest(catalog: Container, root: str) -> tuple[RunRecord, Index] | None:

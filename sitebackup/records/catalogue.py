@@ -43,7 +43,7 @@ class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 async def write_record(catalog: Container, record: RunRecord) -> None:
-    """Write the record of a run; that of its end takes the place of the one of its start, never the reverse."""
+    """Write the record of a run; that of the end replaces that of the start, never the reverse."""
     data = json.dumps(msgspec.to_builtins(record), indent=1).encode()
     metadata = {"state": record.state}
     if record.format is not None:

@@ -9,9 +9,8 @@ from sitebackup.blobs.container import Blob
 from sitebackup.concurrently import all_of
 from sitebackup.digests import root_id
 from sitebackup.engine.engine import Engine
-from sitebackup.records.entries import MARKS, ROOT_MARK, Entry
+from sitebackup.records.entries import ROOT_MARK, Entry, kind_of
 from sitebackup.records.plans import Task
-from sitebackup.tree.entries import Kind
 
 _LOOKED_AT = 1_000
 """Blobs that no manifest knows and that are looked at, at most: a container may be full of a stranger's."""
@@ -34,9 +33,7 @@ async def lost_blobs(root: str, extra: Iterable[str], engine: Engine) -> list[Ta
 
 
 def _removal(root: str, blob: Blob) -> Task:
-    metadata = blob.metadata or {}
-    kinds: list[Kind] = ["link", "directory", "file"]
-    kind = next(kind for kind in kinds if MARKS[kind].items() <= metadata.items())
+    kind = kind_of(blob.metadata or {})
     path = os.path.relpath(blobname.decode(blob.name), root) + ("/" if kind == "directory" else "")
     md5 = blob.md5.hex() if blob.md5 is not None else ""
     base = Entry(path, kind, blob.size, blob=blob.name, md5=md5, etag=blob.etag, since="")

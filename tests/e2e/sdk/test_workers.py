@@ -1,13 +1,14 @@
 """Workers that share one backup, and what becomes of it when one of them goes."""
 
 import json
+import shutil
 import signal
 import sys
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from azure.storage.blob import ContainerClient
+from azure.storage.blob import BlobServiceClient, ContainerClient
 from durabletask.client import OrchestrationState, OrchestrationStatus, TaskHubGrpcClient
 
 from durable_sdk.connection import SETTING, connect
@@ -16,9 +17,10 @@ from localstack.settings import PROJECT
 from sitebackup import names
 from tests.e2e.sdk.commands import Worker, back_up, running_worker
 from tests.e2e.support.commands import run
-from tests.e2e.support.containers import assert_container_equals_tree
+from tests.e2e.support.containers import assert_container_equals_tree, reader
 from tests.e2e.support.trees import Size, make_tree, total_bytes
 from tests.e2e.support.waiting import wait_until
+from tests.support.past import run_of, tree_of
 
 
 @pytest.fixture
@@ -40,16 +42,28 @@ def test_a_backup_of_two_workers_goes_on_when_one_is_stopped(
     second: Worker,
     client: TaskHubGrpcClient,
     container: ContainerClient,
+    blobs: BlobServiceClient,
     tmp_path: Path,
     number: signal.Signals,
     exit_code: int,
 ) -> None:
-    root = make_tree(
-        tmp_path / "site", {f"d{n}": {f"f{m}": Size(2_000) for m in range(80)} for n in range(10)}
-    )
-    copies_before = worker.copies
+    """It is the second one of its tree: all files change, some are gone."""
+    root = make_tree(tmp_path / "site", {f"d{n}": {f"f{m}": b"%d" % m for m in range(80)} for n in range(12)})
+    tree = tree_of(root)
+    first = client.schedule_new_orchestration(names.BACKUP_SITE_CONTENT, input=str(root))
+    ended = client.wait_for_orchestration_completion(first, timeout=60)
+    assert ended is not None
+    assert ended.runtime_status is OrchestrationStatus.COMPLETED, ended
+    shutil.rmtree(root)
+    make_tree(root, {f"d{n}": {f"f{m}": Size(2_000) for m in range(80)} for n in range(10)})
+
+    copies_before, copies_of_second = worker.copies, second.copies
     run = client.schedule_new_orchestration(names.BACKUP_SITE_CONTENT, input=str(root))
-    wait_until(lambda: second.copies >= 30 and worker.copies - copies_before >= 30, 30, lambda: second.output)
+    wait_until(
+        lambda: second.copies - copies_of_second >= 30 and worker.copies - copies_before >= 30,
+        30,
+        lambda: second.output,
+    )
 
     assert _state(client, run).runtime_status is OrchestrationStatus.RUNNING
     second.process.send_signal(number)
@@ -59,8 +73,11 @@ def test_a_backup_of_two_workers_goes_on_when_one_is_stopped(
     assert ended is not None
     assert ended.runtime_status is OrchestrationStatus.COMPLETED, ended
     assert ended.get_output() == total_bytes(root)
-    assert ended.get_custom_status()["files"]["done"] == 800
+    files = ended.get_custom_status()["files"]
+    assert (files["done"], files["changed"], files["gone"]) == (800, 800, 160)
     assert_container_equals_tree(container, root)
+    assert run_of(reader(blobs), first) == tree
+    assert run_of(reader(blobs), run) == tree_of(root)
 
 
 def test_one_command_needs_no_task_hub_and_no_worker(

@@ -101,7 +101,7 @@ async def test_any_difference_in_the_attributes_makes_a_file_a_task(difference: 
 
 @pytest.mark.parametrize("difference", [{"ctime_ns": 1}, {"inode": 8}])
 async def test_other_inodes_and_ctimes_count_for_nothing_if_only_mtime_is_to_count(
-    difference: dict[str, int],
+    difference: dict[str, Any],
 ) -> None:
     result, lines = await joined([item("a", **difference)], [saved("a")], detection="mtime")
     assert lines == [saved("a")]

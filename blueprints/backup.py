@@ -10,10 +10,12 @@ from typing import Any
 import azure.durable_functions as df
 from azure.durable_functions.decorators.metadata import DurableClient
 
+from sitebackup import names
 from sitebackup.activities.running import Body
 from sitebackup.activities.running import run as run_activity
 from sitebackup.engine.process import ProcessEngine
 from sitebackup.engine.watch import is_over
+from sitebackup.messages import Progress
 from sitebackup.registry import ACTIVITIES, ORCHESTRATORS
 from sitebackup.settings import Settings
 
@@ -31,9 +33,18 @@ async def _is_over(client: str, run: str) -> bool:
         await hub.close()
 
 
+async def _tell(client: str, run: str, progress: Progress) -> None:
+    """Tell an orchestration how far it is."""
+    hub = df.DurableFunctionsClient(client)
+    try:
+        await hub.raise_orchestration_event(run, names.PROGRESS, data=progress.to_json())
+    finally:
+        await hub.close()
+
+
 def _bound(body: Body) -> Callable[[Any, str], Awaitable[Any]]:
     async def activity(request: Any, client: str) -> Any:
-        return await run_activity(body, request, _engine, partial(_is_over, client))
+        return await run_activity(body, request, _engine, partial(_is_over, client), partial(_tell, client))
 
     return activity
 

@@ -6,7 +6,7 @@ one event loop. Each call waits in its thread for its coroutine on that loop.
 
 import asyncio
 import math
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -17,10 +17,12 @@ from durabletask.worker import ConcurrencyOptions, TaskHubGrpcWorker
 
 from durable_sdk.connection import TaskHub
 from durable_sdk.loop import event_loop_thread
+from sitebackup import names
 from sitebackup.activities.running import Body
 from sitebackup.activities.running import run as run_activity
 from sitebackup.engine.process import ProcessEngine
-from sitebackup.engine.watch import Ask, is_over
+from sitebackup.engine.watch import is_over
+from sitebackup.messages import Progress
 from sitebackup.registry import ACTIVITIES, ORCHESTRATORS
 from sitebackup.settings import Settings
 
@@ -29,6 +31,9 @@ MAX_ORCHESTRATIONS = 8
 """At once in one worker; the same as in host.json, for the same reasons."""
 
 _CLOSE_SECONDS = 30
+
+type _Run = Callable[[Body, Any], Coroutine[Any, Any, Any]]
+"""Runs an activity's body with its request."""
 
 
 @contextmanager
@@ -47,7 +52,10 @@ def running_worker(hub: TaskHub, environment: Mapping[str, str]) -> Generator[No
     with event_loop_thread("activities") as loop:
         try:
             with hub.client() as client, hub.worker(concurrency_options=concurrency) as worker:
-                _register(worker, engine, partial(_is_over, client), loop)
+                run = partial(
+                    run_activity, engine=engine, ask=partial(_is_over, client), tell=partial(_tell, client)
+                )
+                _register(worker, run, loop)
                 worker.start()
                 yield
         finally:
@@ -58,14 +66,16 @@ async def _is_over(client: TaskHubGrpcClient, run: str) -> bool:
     return is_over(await asyncio.to_thread(client.get_orchestration_state, run, fetch_payloads=False))
 
 
-def _register(
-    worker: TaskHubGrpcWorker, engine: ProcessEngine, ask: Ask, loop: asyncio.AbstractEventLoop
-) -> None:
+async def _tell(client: TaskHubGrpcClient, run: str, progress: Progress) -> None:
+    await asyncio.to_thread(client.raise_orchestration_event, run, names.PROGRESS, data=progress.to_json())
+
+
+def _register(worker: TaskHubGrpcWorker, run: _Run, loop: asyncio.AbstractEventLoop) -> None:
     """Register what `sitebackup` defines. The SDK takes a function's own name for its registered name."""
     for name, orchestrator in ORCHESTRATORS.items():
         worker.add_orchestrator(_named(name, _orchestration(orchestrator)))
     for name, body in ACTIVITIES.items():
-        worker.add_activity(_named(name, _activity(body, engine, ask, loop)))
+        worker.add_activity(_named(name, _activity(partial(run, body), loop)))
 
 
 def _orchestration(orchestrator: Callable[[OrchestrationContext, Any], Any]) -> Callable[..., Any]:
@@ -76,10 +86,10 @@ def _orchestration(orchestrator: Callable[[OrchestrationContext, Any], Any]) -> 
 
 
 def _activity(
-    body: Body, engine: ProcessEngine, ask: Ask, loop: asyncio.AbstractEventLoop
+    run: Callable[[Any], Coroutine[Any, Any, Any]], loop: asyncio.AbstractEventLoop
 ) -> Callable[..., Any]:
     def activity(_: ActivityContext, request: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(run_activity(body, request, engine, ask), loop).result()
+        return asyncio.run_coroutine_threadsafe(run(request), loop).result()
 
     return activity
 

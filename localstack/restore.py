@@ -43,8 +43,8 @@ def restore(run: str, directory: Path, settings: StackSettings, environ: Mapping
         sys.stderr.write(f"{printable(name)}\n")
     tally = summary.tally
     sys.stderr.write(
-        f"{tally.files} files, {decimal(tally.bytes)}, {tally.links} links and {tally.directories} empty"
-        f" directories are in {directory}; {tally.failed} entries failed.\n"
+        f"{tally.files} files, {decimal(tally.bytes)}, {tally.links} links and"
+        f" {tally.directories} directories are in {directory}; {tally.failed} entries failed.\n"
     )
     sys.stdout.write(json.dumps({"run": run, "directory": str(directory), **tally.to_json()}) + "\n")
     return 1 if tally.failed else 0

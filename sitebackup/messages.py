@@ -104,8 +104,9 @@ class SharesRequest(Message, frozen=True):
 class ManifestRequest(Message, frozen=True):
     """To write the parts of the manifest of which `plans` are the drafts; with `is_last`, the index too.
 
-    `parts` are written already, and `tally` is what they add up to. `repairs`: plans whose outcomes replace
-    what the drafts say. `gave_up` says why the run was given up, if it was: then the `portions` were not
+    `parts` are written already. `tally` is what they and all drafts add up to; the outcomes that are merged
+    into the drafts now come to it. `repairs`: plans whose outcomes replace what the drafts say, which `tally`
+    then does not count. `gave_up` says why the run was given up, if it was: then the `portions` were not
     listed, and what has no outcome has failed for that reason. `kept` says why nothing was removed, if so.
     `started` and `finished` are RFC 3339 times.
     """
@@ -160,11 +161,11 @@ class EndRequest(Message, frozen=True):
     has_manifest: bool = False
 
 
-class ProgressRequest(Message, frozen=True):
-    """To say after so many `seconds` what all processes have found and done for a run."""
+class Progress(Message, frozen=True):
+    """What all processes have found and done for a run until now. Some of it may be counted twice."""
 
-    run: str
-    seconds: int
+    found: Tally = Tally()
+    done: Tally = Tally()
 
 
 class Answer(Message, frozen=True):
@@ -228,6 +229,8 @@ class Copied(Answer, frozen=True):
 
 class Written(Answer, frozen=True):
     """The `parts` that were written, and what is new in them: `tally`, and the first failures as `named`.
+
+    New is what the drafts did not say: the outcomes of the plans, and of the repairs.
 
     `plans` and `portions` are still to be written. `manifest`: the index's blob, once it is written.
     """
@@ -295,13 +298,6 @@ class Compared(Answer, frozen=True):
     is_done: bool = False
     root_id: str = ""
     spans: tuple[Span, ...] = ()
-
-
-class Progress(Answer, frozen=True):
-    """What all processes have found and done for a run until now. Some of it may be counted twice."""
-
-    found: Tally = Tally()
-    done: Tally = Tally()
 
 
 class ReadBack(Answer, frozen=True):

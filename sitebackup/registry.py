@@ -5,6 +5,7 @@ from typing import Any
 
 from sitebackup import names
 from sitebackup.activities.copying import copy_file_to_blob
+from sitebackup.activities.ending import end_run
 from sitebackup.activities.listing import get_file_list
 from sitebackup.activities.manifest import write_manifest
 from sitebackup.activities.running import Body
@@ -26,5 +27,6 @@ ACTIVITIES: Mapping[str, Body] = {
     names.WRITE_MANIFEST: write_manifest,
     names.VERIFY_MANIFEST: verify_manifest,
     names.VERIFY_BLOBS: verify_blobs,
+    names.END_RUN: end_run,
 }
 """Bodies for `sitebackup.activities.running.run`."""

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast, get_args
 
 from sitebackup import names
 from sitebackup.messages import Input
@@ -18,6 +18,9 @@ from sitebackup.tree.selecting import Selection, patterns
 
 MAX_BODY = 64 * 1024
 """Bytes in a request's body."""
+
+type Detection = Literal["ctime", "mtime", "hash"]
+"""By what a file counts as unchanged: size, times and inode; size and modification time; or its content."""
 
 
 class RequestError(Exception):
@@ -41,6 +44,7 @@ class BackupRequest:
     `root`: absolute and normalized, without the blanks around it, which the tutorial drops too. `include`,
     `exclude`: patterns as in .gitignore. `one_file_system`: do not enter mount points below the root.
     `allow_partial`: failed files do not fail the run. `allow_empty`: nor does a root with nothing to save.
+    `max_delete`: entries that may be gone since the run before; None is half of them, from 100 entries on.
     """
 
     root: str
@@ -49,6 +53,8 @@ class BackupRequest:
     one_file_system: bool = False
     allow_partial: bool = False
     allow_empty: bool = False
+    max_delete: int | None = None
+    change_detection: Detection = "ctime"
 
     @classmethod
     def parse(cls, value: Input) -> "BackupRequest":
@@ -63,6 +69,8 @@ class BackupRequest:
             one_file_system=options.get("oneFileSystem", False),
             allow_partial=options.get("allowPartial", False),
             allow_empty=options.get("allowEmpty", False),
+            max_delete=options.get("maxDelete"),
+            change_detection=options.get("changeDetection", "ctime"),
         )
         request.selection(None)
         return request
@@ -85,6 +93,8 @@ class BackupRequest:
             "oneFileSystem": self.one_file_system,
             "allowPartial": self.allow_partial,
             "allowEmpty": self.allow_empty,
+            "maxDelete": self.max_delete,
+            "changeDetection": self.change_detection,
         }
 
 
@@ -148,10 +158,16 @@ def _is_strings(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in cast("list[object]", value))
 
 
+def _is_count(value: object) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0)
+
+
 type _Check = tuple[Callable[[object], bool], str]
 _STRING: _Check = (lambda value: isinstance(value, str | None), "a string")
 _STRINGS: _Check = (_is_strings, "a list of strings")
 _BOOLEAN: _Check = (lambda value: isinstance(value, bool), "true or false")
+_COUNT: _Check = (_is_count, "a whole number, zero or more")
+_DETECTION: _Check = (lambda value: value in get_args(Detection.__value__), "'ctime', 'mtime' or 'hash'")
 _BACKUP_OPTIONS: Mapping[str, _Check] = {
     "rootDirectory": _STRING,
     "include": _STRINGS,
@@ -159,6 +175,8 @@ _BACKUP_OPTIONS: Mapping[str, _Check] = {
     "oneFileSystem": _BOOLEAN,
     "allowPartial": _BOOLEAN,
     "allowEmpty": _BOOLEAN,
+    "maxDelete": _COUNT,
+    "changeDetection": _DETECTION,
 }
 _VERIFY_OPTIONS: Mapping[str, _Check] = {"instanceId": _STRING, "deep": _BOOLEAN}
 

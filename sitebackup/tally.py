@@ -37,6 +37,9 @@ class Tally(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(*map(int.__add__, msgspec.structs.astuple(self), msgspec.structs.astuple(other)))
 
+    def __sub__(self, other: "Tally") -> "Tally":
+        return Tally(*map(int.__sub__, msgspec.structs.astuple(self), msgspec.structs.astuple(other)))
+
     @classmethod
     def of(cls, parts: Iterable["Tally"]) -> "Tally":
         """Return the sum of `parts`."""

@@ -1,122 +1,167 @@
-"""Comparing a manifest with what the container holds.
+"""Comparing a manifest with what the containers hold, one bounded step after the other.
 
-The manifest and the container's own listing are two streams in nearly the same order (they differ
-where a name is escaped, or where storage compares other units than characters do), so they are joined with
-few entries in memory: whichever side is behind is read on, and what finds no partner waits for it.
+A step reads pages of the container's listing and lines of the manifest, whichever is behind, and pairs them.
+How far it came, and what waits for a partner, is a blob that the next step begins with.
+
+A blob that is not what was saved is looked for in the history: a later run may have put it there. If it is
+not there either, and the run that asks is the one that is verified, an entry that it did not store itself is
+to be copied again.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
-from sitebackup.blobs.container import Blob, Container
-from sitebackup.messages import Findings
-from sitebackup.records.outcomes import Outcome
-from sitebackup.tally import NAMED
+from sitebackup.activities.checks import find_place
+from sitebackup.activities.pairing import Pairs
+from sitebackup.activities.settling import Settling
+from sitebackup.blobs import blobname
+from sitebackup.blobs.container import Page
+from sitebackup.digests import root_id
+from sitebackup.engine.engine import Engine
+from sitebackup.messages import Compared, CompareRequest, Findings, Plan
+from sitebackup.ranges import Span
+from sitebackup.records.comparisons import Position, read_state, write_state
+from sitebackup.records.entries import Entry
+from sitebackup.records.packing import MAX_FILES, pack
+from sitebackup.records.plans import Task
+from sitebackup.records.saved import Saved, read_saved
 
-_WAITING = 50_000
-"""Entries, and blobs, that may wait for a partner: some 20 MB each."""
+_SECONDS = 60.0
+"""After so long, the rest is left to the next step."""
+
+_AT_ONCE = 5_000
+"""Entries that are read before the time is looked at, as many as a page of a listing has blobs."""
+
+_ASKED_AT_ONCE = 1_000
+"""Entries without a partner that storage is asked about before the time is looked at."""
 
 
-class _Join:
-    """Entries and blobs that wait for their partner, and what the pairs showed.
+async def compare(asked: CompareRequest, engine: Engine) -> Compared:
+    """Take the next step of the comparison that a `CompareRequest` asks for.
 
-    Only `_WAITING` of each are kept, for a container may hold any number of blobs that no manifest knows. A
-    blob that has to go counts as extra. Storage is asked about an entry that has to go, and about those
-    without a partner at the end if a blob had to.
+    Raises `FatalError` if there is no manifest.
     """
+    saved = await read_saved(engine.catalog, engine.runs, asked.verified)
+    position, pairs = Position(), Pairs()
+    if asked.after:
+        position, entries, blobs = await read_state(engine.runs, asked.run, asked.after)
+        pairs = Pairs.waiting(entries, blobs, position.dropped, position.found)
 
-    def __init__(self, container: Container) -> None:
-        self._container = container
-        self._entries: dict[str, Outcome] = {}
-        self._blobs: dict[str, Blob] = {}
-        self._forgot = 0
-        self._missing = 0
-        self._checked = 0
-        self._bytes = 0
-        self._changed = 0
-        self._named: list[str] = []
+    def is_repairable(entry: Entry) -> bool:
+        return asked.verified == asked.run and entry.since != asked.run
 
-    async def entry(self, entry: Outcome) -> None:
-        """Take the next entry of the manifest."""
-        name = entry.blob or ""
-        blob = self._blobs.pop(name, None)
-        if blob is not None:
-            self._check(entry, blob)
+    settling = Settling(engine, is_repairable)
+    step = _Step(saved, position, pairs, settling, engine)
+    is_done = await step.take()
+    root = saved.index.root
+    if not is_done:
+        waiting = pairs.entries.values(), pairs.blobs.values()
+        await write_state(engine.runs, asked.run, asked.after + 1, step.position, *waiting)
+    return Compared(
+        findings=settling.findings
+        + Findings(checked=pairs.checked, bytes=pairs.bytes, extra=pairs.extra if is_done else 0),
+        repairs=await _plan(asked.run, root, settling.repairs, engine),
+        is_done=is_done,
+        root_id=root_id(root) if is_done else "",
+        spans=tuple(Span(part.name, 0, part.bytes) for part in saved.index.parts) if is_done else (),
+        advanced=True,
+    )
+
+
+async def _plan(run: str, root: str, tasks: list[Task], engine: Engine) -> tuple[Plan, ...]:
+    """Write the plan of what is to be copied again, if anything is."""
+    if not tasks:
+        return ()
+    writer = engine.plans.new_plan(run, await engine.disk(root)(lambda: find_place(root, engine)))
+    await writer.add(pack(sorted(tasks, key=lambda task: task.path), MAX_FILES))
+    await writer.close()
+    return (Plan(writer.id, len(writer.batches)),)
+
+
+class _Step:
+    """One step, from a position on, with what waits in `pairs`."""
+
+    def __init__(
+        self, saved: Saved, position: Position, pairs: Pairs, settling: Settling, engine: Engine
+    ) -> None:
+        self._saved = saved
+        self._pairs = pairs
+        self._settling = settling
+        self._engine = engine
+        self._begin = position
+        self._marker = position.marker
+        self._last = position.last  # of the blobs that were listed
+        self._next: tuple[int, int, Entry] | None = None  # where the first entry is that was not taken
+
+    @property
+    def position(self) -> Position:
+        """Where the next step begins."""
+        part, offset, _ = self._next or (len(self._saved.index.parts), 0, None)
+        return Position(self._marker, self._last, part, offset, self._pairs.dropped, self._pairs.found)
+
+    async def take(self) -> bool:
+        """Pair until the time is up, or so many entries are to be copied again; tell whether all is done."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _SECONDS
+        async with aclosing(self._pages()) as pages, aclosing(self._entries()) as entries:
+            self._next = await anext(entries, None)
+            while await self._advance(pages, entries):
+                self._pairs.found += await self._settling.settle(self._pairs.take_doubts())
+                if loop.time() >= end or len(self._settling.repairs) >= self._engine.settings.list_budget:
+                    return False
+        return True
+
+    async def _advance(
+        self, pages: AsyncGenerator[Page], entries: AsyncGenerator[tuple[int, int, Entry]]
+    ) -> bool:
+        """Take what is behind; tell whether there was anything."""
+        if self._listing_is_behind():
+            page = await anext(pages)
+            self._marker = page.marker or None
+            for blob in page.blobs:
+                self._pairs.add_blob(blob)
+                self._last = blob.name
+            return True
+        if self._next is not None:
+            for _ in range(_AT_ONCE):
+                if self._next is None or self._listing_is_behind():
+                    break
+                self._pairs.add_entry(self._next[2])
+                self._next = await anext(entries, None)
+            return True
+        # Nobody remembers the blobs that were dropped: so storage is asked.
+        return self._pairs.doubt(_ASKED_AT_ONCE, ask=self._pairs.dropped > 0)
+
+    def _listing_is_behind(self) -> bool:
+        if self._marker is None:
+            return False
+        return self._next is None or (self._next[2].blob or "") > self._last
+
+    async def _pages(self) -> AsyncGenerator[Page]:
+        """Yield the pages of the listing; the next one is under way while one is compared."""
+        prefix = blobname.escape(self._saved.index.root.rstrip("/") + "/")
+        marker = self._begin.marker
+        if marker is None:
             return
-        self._entries[name] = entry
-        if len(self._entries) > _WAITING:
-            await self._settle(next(iter(self._entries)), ask=True)
+        coming = asyncio.create_task(self._engine.backups.page(prefix, marker))
+        try:
+            while marker is not None:
+                page = await coming
+                marker = page.marker or None
+                if marker is not None:
+                    coming = asyncio.create_task(self._engine.backups.page(prefix, marker))
+                yield page
+        finally:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
 
-    def blob(self, blob: Blob) -> None:
-        """Take the next blob of the listing."""
-        entry = self._entries.pop(blob.name, None)
-        if entry is not None:
-            self._check(entry, blob)
-            return
-        self._blobs[blob.name] = blob
-        if len(self._blobs) > _WAITING:
-            del self._blobs[next(iter(self._blobs))]
-            self._forgot += 1
-
-    async def end(self) -> Findings:
-        """Settle what is left."""
-        ask = self._forgot > 0
-        for name in list(self._entries):
-            await self._settle(name, ask=ask)
-        return Findings(
-            checked=self._checked,
-            bytes=self._bytes,
-            missing=self._missing,
-            changed=self._changed,
-            extra=self._forgot + len(self._blobs),
-            named=tuple(self._named),
-        )
-
-    async def _settle(self, name: str, *, ask: bool) -> None:
-        entry = self._entries.pop(name)
-        blob = await self._container.find(name) if ask else None
-        if blob is None:
-            self._checked += 1
-            self._missing += 1
-            self._name(f"{name} is missing")
-        else:
-            self._forgot -= 1
-            self._check(entry, blob)
-
-    def _check(self, entry: Outcome, blob: Blob) -> None:
-        self._checked += 1
-        self._bytes += blob.size
-        if blob.size != entry.size:
-            self._differs(f"{blob.name} has {blob.size} bytes instead of {entry.size}")
-        elif blob.md5 is None or blob.md5.hex() != entry.md5:
-            self._differs(f"{blob.name} has another MD5")
-
-    def _differs(self, text: str) -> None:
-        self._changed += 1
-        self._name(text)
-
-    def _name(self, text: str) -> None:
-        if len(self._named) < NAMED:
-            self._named.append(text)
-
-
-async def compare(entries: AsyncIterator[Outcome], container: Container, prefix: str) -> Findings:
-    """Compare a manifest's entries with the blobs below `prefix`."""
-    join = _Join(container)
-    blobs = container.list(prefix)
-    entry, blob = await _next_copied(entries), await anext(blobs, None)
-    while entry is not None or blob is not None:
-        if blob is None or (entry is not None and (entry.blob or "") <= blob.name):
-            if entry is not None:
-                await join.entry(entry)
-            entry = await _next_copied(entries)
-        else:
-            join.blob(blob)
-            blob = await anext(blobs, None)
-    return await join.end()
-
-
-async def _next_copied(entries: AsyncIterator[Outcome]) -> Outcome | None:
-    async for entry in entries:
-        if entry.outcome == "copied":
-            return entry
-    return None
+    async def _entries(self) -> AsyncGenerator[tuple[int, int, Entry]]:
+        """Yield the entries that have a blob, each with the number of its part and its place in it."""
+        begin = self._begin
+        for number, part in enumerate(self._saved.index.parts[begin.part :], begin.part):
+            offset = begin.offset if number == begin.part else 0
+            async for length, entry in self._saved.lines(part.name, offset):
+                if entry is not None and entry.is_saved and entry.blob is not None:
+                    yield number, offset, entry
+                offset += length

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from sitebackup.records.entries import Entry, fields_of, to_line
 from sitebackup.records.plans import Task
 from sitebackup.tally import NAMED, Tally
+from sitebackup.tree.attributes import Attributes
 from sitebackup.tree.entries import Item, Odd
 from sitebackup.tree.keys import Range
 from sitebackup.tree.selecting import Selection
@@ -87,8 +88,8 @@ class Join:
                 self._odd(key, entry, base)
             elif base is not None and is_unchanged(entry, base, self._detection):
                 self._unchanged(line, base)
-            elif entry.kind == "directory" and not entry.is_empty:
-                self._directory(entry, base)
+            elif entry.kind == "directory" and not entry.is_empty and entry.attributes is not None:
+                self._directory(key, entry.attributes, base)
             else:
                 self._found.tasks.append(Task(key, entry.kind, entry.size, base and _with_content(base)))
 
@@ -121,11 +122,11 @@ class Join:
         else:
             self._found.counts["links" if base.kind == "link" else "directories"] += 1
 
-    def _directory(self, item: Item, base: Entry | None) -> None:
+    def _directory(self, key: str, attributes: Attributes, base: Entry | None) -> None:
         """A directory with something in it has no blob; one that had nothing in it before had one."""
-        self._line(Entry(item.key, "directory", **fields_of(item.attributes)))
+        self._line(Entry(key, "directory", **fields_of(attributes)))
         if base is not None and base.content is not None:
-            self._found.tasks.append(Task(item.key, "directory", base=base, gone=True))
+            self._found.tasks.append(Task(key, "directory", base=base, gone=True))
 
     def _odd(self, key: str, odd: Odd, base: Entry | None) -> None:
         if odd.kind == "directory" and odd.outcome != "vanished":

@@ -1,4 +1,4 @@
-"""E2_VerifyManifest, E2_VerifyBlobs: a manifest against the container."""
+"""E2_VerifyManifest, E2_VerifyBlobs: a manifest against the containers."""
 
 from typing import Any
 
@@ -6,37 +6,36 @@ import msgspec
 
 from sitebackup.activities.comparing import compare
 from sitebackup.activities.reading_back import read_back
-from sitebackup.blobs import blobname
 from sitebackup.concurrently import all_of
-from sitebackup.digests import root_id
 from sitebackup.engine.engine import Engine
-from sitebackup.messages import Compared, CompareRequest, Findings, ReadBack, SpansRequest
-from sitebackup.records import manifest
+from sitebackup.messages import CompareRequest, Findings, ReadBack, SpansRequest
+from sitebackup.records.entries import Entry
+from sitebackup.records.saved import read_saved
 
 
 async def verify_manifest(request: dict[str, Any], engine: Engine) -> dict[str, Any]:
-    """Compare the manifest that a `CompareRequest` names with the container: presence, size, MD5.
+    """Compare a part of the manifest that a `CompareRequest` names with the containers: presence, size, MD5.
 
     Returns `Compared`.
     """
-    run = CompareRequest.from_json(request).verified
-    head = await manifest.read_head(engine.runs, run)
-    prefix = blobname.escape(head.root.rstrip("/") + "/")
-    findings = await compare(manifest.read(engine.runs, run), engine.backups, prefix)
-    return Compared(
-        findings=_anonymous(findings, engine), root_id=root_id(head.root), size=head.size
-    ).to_json()
+    compared = await compare(CompareRequest.from_json(request), engine)
+    return msgspec.structs.replace(compared, findings=_anonymous(compared.findings, engine)).to_json()
 
 
 async def verify_blobs(request: dict[str, Any], engine: Engine) -> dict[str, Any]:
     """Read back the blobs of the entries that begin in the spans of a `SpansRequest`; return `ReadBack`."""
+    asked = SpansRequest.from_json(request)
+    saved = await read_saved(engine.catalog, engine.runs, asked.verified)
     findings = Findings()
-    for span in SpansRequest.from_json(request).spans:
-        end = span.first + span.count
-        entries = [entry async for entry in manifest.read(engine.runs, span.of, span.first, end)]
-        found = await all_of(read_back(entry, engine) for entry in entries if entry.outcome == "copied")
-        findings = sum(found, findings)
+    for span in asked.spans:
+        lines = saved.lines(span.of, span.first, span.first + span.count)
+        entries = [entry async for _, entry in lines if entry is not None and _has_blob(entry)]
+        findings = sum(await all_of(read_back(entry, engine) for entry in entries), findings)
     return ReadBack(findings=_anonymous(findings, engine), advanced=True).to_json()
+
+
+def _has_blob(entry: Entry) -> bool:
+    return entry.is_saved and entry.blob is not None
 
 
 def _anonymous(findings: Findings, engine: Engine) -> Findings:

@@ -7,7 +7,7 @@ from typing import Any
 
 from azure.storage.blob.aio import BlobServiceClient
 
-from sitebackup.blobs.container import AzureContainer
+from sitebackup.blobs.azure import AzureContainer
 from sitebackup.blobs.requests import BlobRequests
 from sitebackup.blobs.retries import Outage, Retries
 from sitebackup.blobs.slots import Slots

@@ -36,17 +36,24 @@ def encode(path: str) -> str:
     Raises `BlobRefusedError` when blob storage cannot hold the name.
     """
     name = escape(path)
-    # Storage counts UTF-16 code units, as .NET does.
-    if len(name) > MAX_LENGTH // 2 and len(name.encode("utf-16-le")) // 2 > MAX_LENGTH:
-        raise BlobRefusedError(f"blob name is longer than {MAX_LENGTH} characters")
-    if name.count("/") >= MAX_SEGMENTS:
-        raise BlobRefusedError(f"blob name has more than {MAX_SEGMENTS} segments")
+    if limit := violated_limit(name):
+        raise BlobRefusedError(f"blob name {limit}")
     return name
 
 
 def escape(path: str) -> str:
     """Return what the blob name of `path`, or of what begins with it, would be if storage had no limits."""
     return _ESCAPED.sub(_percent, path.lstrip("/"))
+
+
+def violated_limit(name: str) -> str | None:
+    """Return how `name` is too long for a blob; None if it is not."""
+    # Storage counts UTF-16 code units, as .NET does.
+    if len(name) > MAX_LENGTH // 2 and len(name.encode("utf-16-le")) // 2 > MAX_LENGTH:
+        return f"is longer than {MAX_LENGTH} characters"
+    if name.count("/") >= MAX_SEGMENTS:
+        return f"has more than {MAX_SEGMENTS} segments"
+    return None
 
 
 def decode(name: str) -> str:

@@ -28,7 +28,11 @@ def service_code(error: HttpResponseError) -> str:
 _NOT_NOW = "Storage cannot serve the request now ({})."
 
 _MEANINGS: list[tuple[type[BackupError], str, set[str]]] = [
-    (BlobMissingError, "A blob is missing ({}).", {"BlobNotFound"}),
+    (
+        BlobMissingError,
+        "A blob is missing ({}).",
+        {"BlobNotFound", "ContainerNotFound", "CannotVerifyCopySource 404"},
+    ),
     (
         ConditionNotMetError,
         "A blob is not what it was ({}).",
@@ -41,7 +45,7 @@ _MEANINGS: list[tuple[type[BackupError], str, set[str]]] = [
     (
         SourceConditionNotMetError,
         "A blob to copy is not what it was ({}).",
-        {"SourceConditionNotMet"},
+        {"SourceConditionNotMet", "CannotVerifyCopySource 412"},
     ),
     (
         BlobRefusedError,
@@ -78,7 +82,7 @@ _MEANINGS: list[tuple[type[BackupError], str, set[str]]] = [
         },
     ),
 ]
-"""What the service's codes mean: an error, and its text around code and request
+"""What the service's codes mean, some with the status beside: an error, and its text around code and request
 (https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes)."""
 
 _TRANSIENT_STATUS = {408, 429, 500, 502, 503, 504}
@@ -102,7 +106,7 @@ def _translate(error: HttpResponseError) -> Exception:
     code = service_code(error)
     text = f"{code}, request {_header(error, 'x-ms-request-id') or 'unknown'}"
     for kind, meaning, codes in _MEANINGS:
-        if code in codes:
+        if code in codes or f"{code} {error.status_code}" in codes:
             return kind(meaning.format(text))
     if error.status_code in _TRANSIENT_STATUS:
         return StorageUnavailableError(_NOT_NOW.format(text))

@@ -36,9 +36,15 @@ class ProcessEngine:
         if self._connected is None:
             transfers = Slots(self._settings.concurrency)
             storage = connect(self._environment, self._retries, transfers)
-            backups = storage.container(names.BACKUPS_CONTAINER)
-            runs = storage.container(names.RUNS_CONTAINER)
-            engine = Engine(self._settings, backups, runs, self._activity_seconds, transfers)
+            engine = Engine(
+                self._settings,
+                storage.container(names.BACKUPS_CONTAINER),
+                storage.container(names.RUNS_CONTAINER),
+                storage.container(names.HISTORY_CONTAINER),
+                storage.container(names.CATALOG_CONTAINER),
+                activity_seconds=self._activity_seconds,
+                transfers=transfers,
+            )
             self._connected = storage, engine
         return self._connected[1]
 

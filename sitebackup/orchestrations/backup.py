@@ -1,9 +1,9 @@
-"""E2_BackupSiteContent: list the tree, copy it, write the manifest, compare it with the container.
+"""E2_BackupSiteContent: list the tree, copy what is new, remove what is gone, write the manifest, compare.
 
     E2_BackupSiteContent
-      E2_ListTree          what listings left, and so on downwards
+      E2_ListTree          portions that listings left, split again while they are too many
       E2_CopyBatches       a share of the batches, split again while it is too large
-    E2_VerifyBackup        a manifest against the container, at any time
+    E2_VerifyBackup        a manifest against the containers, at any time
       E2_VerifyContents    a span of the manifest, read back, split again while it is too large
 
 No instance waits for more than about a hundred activities and sub-orchestrations, so that no history grows
@@ -15,8 +15,7 @@ gives up, it still writes the manifest, in which everything that was not reached
 """
 
 from contextlib import suppress
-from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from durabletask.task import OrchestrationContext
 
@@ -24,43 +23,54 @@ from sitebackup import names
 from sitebackup.digests import root_id
 from sitebackup.errors import BackupFailedError
 from sitebackup.messages import (
-    Compared,
-    CompareRequest,
+    Answer,
     Copied,
+    EndRequest,
+    Findings,
     Listed,
     ListRequest,
     ManifestRequest,
+    Plan,
     SharesRequest,
-    Written,
 )
 from sitebackup.orchestrations import words
+from sitebackup.orchestrations.comparing import compare
 from sitebackup.orchestrations.copying import copy_shares
-from sitebackup.orchestrations.gathering import STEPS, Steps, alone, part
+from sitebackup.orchestrations.gathering import STEPS, Follower, Steps, alone, part
 from sitebackup.orchestrations.inputs import read_request
 from sitebackup.orchestrations.listing import list_portions
+from sitebackup.orchestrations.news import News
 from sitebackup.orchestrations.patience import WAITS, GaveUpError, Patience
-from sitebackup.orchestrations.status import Status
+from sitebackup.orchestrations.status import Status, as_unchanged
+from sitebackup.orchestrations.writing import write_manifest
 from sitebackup.ranges import Share
 from sitebackup.request import BackupRequest
+from sitebackup.tally import NAMED
 
-SHRUNK_FROM = 100
-"""Entries from which on a run fails if more than half of them vanished while it ran."""
+HALF_FROM = 100
+"""Entries from which on a run fails if more than half are gone, unless the caller says how many may be."""
 
 
 def backup_site_content(ctx: OrchestrationContext, request: Any) -> Steps[int]:
-    """Back up a tree and return the bytes copied; raises `BackupFailedError` unless all of it is saved.
+    """Back up a tree; return the bytes of all its files that are saved, now or by an earlier run.
 
-    `request` is what `BackupRequest.parse` reads.
+    `request` is what `BackupRequest.parse` reads. Raises `BackupFailedError` unless all of the tree is saved.
     """
     asked = read_request(BackupRequest.parse, request)
     status = Status(ctx, root_id(asked.root))
+    backup = _Backup(ctx, request, asked, status)
     try:
-        copied = yield from _Backup(ctx, request, asked, status).run()
-    except Exception:
+        yield from backup.run()
+    except Exception as error:
+        yield from backup.end("failed", str(error))
         status.ended("Failed")
         raise
+    yield from backup.end("partial" if status.done.failed else "completed")
     status.ended("Completed")
-    return copied
+    return status.done.bytes
+
+
+type _State = Literal["completed", "partial", "failed"]
 
 
 class _Backup:
@@ -68,109 +78,171 @@ class _Backup:
 
     def __init__(self, ctx: OrchestrationContext, request: Any, asked: BackupRequest, status: Status) -> None:
         self._ctx = ctx
-        self._started = ctx.current_utc_datetime
+        self._run = ctx.instance_id
+        self._started = _now(ctx)
         self._request = request
         self._asked = asked
         self._status = status
+        self._news = News(ctx, status.heard)
         self._patience = Patience(ctx, status.wait_for)
         self._listed = Listed()
+        self._named: tuple[str, ...] = ()
+        self._kept: str | None = "The run was given up before anything was removed."
 
-    def run(self) -> Steps[int]:
-        """List, copy, write the manifest and compare; return the bytes copied."""
+    def run(self) -> Steps[None]:
+        """Do all of it but the end."""
         try:
-            yield from self._list_and_copy()
+            yield from self._save()
         except GaveUpError as error:
-            yield from self._give_up(str(error))
+            if self._listed.plans:
+                self._status.enter("finishing")
+                yield from self._write_in_vain(str(error))
             raise
         self._status.enter("finishing")
-        written = yield from self._write(self._patience)
-        request = CompareRequest(run=self._ctx.instance_id, verified=self._ctx.instance_id)
-        compared = yield from self._patience.insist(names.VERIFY_MANIFEST, request, Compared())
-        self._status.enter("done")
-        self._judge(written, compared)
-        return self._status.done.bytes
+        yield from self._write(self._patience)
+        compared = yield from compare(self._run, self._run, self._patience)
+        if compared.repairs:
+            yield from self._repair(compared.repairs)
+        self._judge(compared.findings)
 
-    def _list_and_copy(self) -> Steps[None]:
+    def end(self, state: _State, message: str | None = None) -> Steps[None]:
+        """Have it recorded how the run ended. If that does not work, the run has ended so all the same."""
+        request = EndRequest(
+            run=self._run,
+            request=self._request,
+            started=self._started,
+            ended=_now(self._ctx),
+            state=state,
+            tally=self._status.done,
+            message=message,
+            has_manifest=self._status.manifest is not None,
+        )
+        patience = Patience(self._ctx, self._status.wait_for, WAITS[:1])
+        with suppress(GaveUpError):
+            yield from patience.insist(names.END_RUN, request, Answer())
+        self._status.enter("done")
+
+    def _save(self) -> Steps[None]:
         try:
             yield from self._list()
         except GaveUpError:
             if self._listed.plans:  # what was not listed must not keep the rest from being saved
                 with suppress(GaveUpError):
-                    yield from self._copy()
+                    yield from self._copy_new()
             raise
         self._check_found()
-        yield from self._copy()
+        yield from self._copy_new()
+        yield from self._remove_gone()
 
     def _list(self) -> Steps[None]:
-        status, run = self._status, self._ctx.instance_id
-        status.enter("listing")
-        request = ListRequest(run=run, request=self._request)
-        answer = yield from list_portions(self._ctx, request, status.listed)
+        self._status.enter("listing")
+        follower = Follower(self._status.listed, self._news)
+        request = ListRequest(run=self._run, request=self._request, started=self._started)
+        answer = yield from list_portions(self._ctx, request, follower, STEPS)
         self._listed = answer
         while (yield from self._patience.wait_out(answer)):
-            request = ListRequest(run, self._request, answer.portions, last=self._patience.is_at_its_end)
+            request = ListRequest(
+                self._run, self._request, self._started, answer.portions, last=self._patience.is_at_its_end
+            )
             undone = Listed(portions=answer.portions)
-            answer = yield from alone(part(self._ctx, names.LIST_TREE, request, undone), status.listed)
+            answer = yield from alone(part(self._ctx, names.LIST_TREE, request, undone), follower)
             self._listed = Listed.of([self._listed, answer], answer.portions)
 
     def _check_found(self) -> None:
         """Raise `BackupFailedError` if there is nothing to save: that must not look like a backup."""
-        if not self._status.found.entries and not self._asked.allow_empty:
+        found = self._status.found
+        has_any = found.entries > found.directories or found.directories > 1  # one is the root itself
+        if not has_any and not self._asked.allow_empty:
             raise BackupFailedError(
                 f"There is nothing to back up: '{self._asked.root}' is empty, or the patterns leave nothing"
                 " of it. Set allowEmpty if that is right."
             )
 
-    def _copy(self) -> Steps[None]:
-        status, run = self._status, self._ctx.instance_id
-        status.enter("copying")
-        shares = tuple(Share(plan.id, 0, plan.batches) for plan in self._listed.plans)
-        request = SharesRequest(run=run, shares=shares, waits=self._patience.waits)
-        answer = yield from copy_shares(self._ctx, request, STEPS, status.copied)
+    def _copy_new(self) -> Steps[None]:
+        self._status.enter("copying")
+        shares = tuple(Share(plan.id, 0, plan.batches) for plan in self._listed.plans if plan.batches)
+        yield from self._copy(shares, Follower(self._status.copied, self._news))
+
+    def _remove_gone(self) -> Steps[None]:
+        """Remove what is gone from the tree, unless that is so much that it may be a mistake."""
+        self._kept = self._too_much()
+        plans = [plan for plan in self._listed.plans if plan.removals]
+        if plans and self._kept is None:
+            self._status.enter("removing")
+            shares = tuple(Share(plan.id, plan.batches, plan.removals) for plan in plans)
+            yield from self._copy(shares, Follower(self._status.copied, self._news))
+
+    def _too_much(self) -> str | None:
+        """Say why nothing may be removed, and the run is to fail, if too much is gone or has vanished."""
+        found, before, most = self._status.found, self._listed.baseline, self._asked.max_delete
+        vanished = self._status.done.vanished
+        if not before:
+            is_too_much = found.entries >= HALF_FROM and vanished > found.entries / 2
+            return words.shrunk(vanished, found.entries) if is_too_much else None
+        if most is None and before >= HALF_FROM:
+            most = before // 2
+        gone = found.gone + vanished
+        return words.too_many_gone(gone, before, most) if most is not None and gone > most else None
+
+    def _copy(self, shares: tuple[Share, ...], follower: Follower[Copied]) -> Steps[None]:
+        request = SharesRequest(run=self._run, shares=shares, waits=self._patience.waits)
+        answer = yield from copy_shares(self._ctx, request, follower, STEPS)
         while (yield from self._patience.wait_out(answer)):
             # In a sub-orchestration, so that this history does not grow with every attempt.
             request = SharesRequest(
-                run, answer.shares, waits=self._patience.waits, last=self._patience.is_at_its_end
+                self._run, answer.shares, waits=self._patience.waits, last=self._patience.is_at_its_end
             )
             undone = Copied(shares=answer.shares)
-            answer = yield from alone(part(self._ctx, names.COPY_BATCHES, request, undone), status.copied)
+            answer = yield from alone(part(self._ctx, names.COPY_BATCHES, request, undone), follower)
 
-    def _write(self, patience: Patience, gave_up: str | None = None) -> Steps[Written]:
+    def _write(
+        self, patience: Patience, gave_up: str | None = None, repairs: tuple[Plan, ...] = ()
+    ) -> Steps[None]:
         request = ManifestRequest(
-            run=self._ctx.instance_id,
+            run=self._run,
             request=self._request,
+            started=self._started,
+            finished=_now(self._ctx),
             plans=self._listed.plans,
-            started=_iso(self._started),
-            finished=_iso(self._ctx.current_utc_datetime),
-            gave_up=gave_up,
             portions=self._listed.portions if gave_up else (),
+            repairs=repairs,
+            tally=self._listed.tally - as_unchanged(self._status.repaired),
+            gave_up=gave_up,
+            kept=self._kept,
         )
-        written = yield from patience.insist(names.WRITE_MANIFEST, request, Written())
-        self._status.manifest = f"{names.RUNS_CONTAINER}/{written.manifest}"
-        return written
+        written = yield from write_manifest(self._ctx, request, patience)
+        self._named = (*self._listed.named, *written.named)[:NAMED]
+        self._status.written(f"{names.CATALOG_CONTAINER}/{written.manifest}", request.tally + written.tally)
 
-    def _give_up(self, reason: str) -> Steps[None]:
-        """Write the manifest of what was done until now, if storage takes it."""
-        if self._listed.plans:
-            self._status.enter("finishing")
-            try:
-                yield from self._write(Patience(self._ctx, self._status.wait_for, WAITS[:2]), reason)
-            except GaveUpError:
-                return
-        self._status.enter("done")
+    def _write_in_vain(self, reason: str, repairs: tuple[Plan, ...] = ()) -> Steps[None]:
+        """Write the manifest of a run that was given up, if storage takes it."""
+        patience = Patience(self._ctx, self._status.wait_for, WAITS[:2])
+        with suppress(GaveUpError):
+            yield from self._write(patience, reason, repairs)
 
-    def _judge(self, written: Written, compared: Compared) -> None:
+    def _repair(self, plans: tuple[Plan, ...]) -> Steps[None]:
+        """Copy again what is unchanged, but no longer where an earlier run has saved it."""
+        shares = tuple(Share(plan.id, 0, plan.batches) for plan in plans)
+        try:
+            yield from self._copy(shares, Follower(self._status.copied_again, self._news))
+        except GaveUpError as error:
+            yield from self._write_in_vain(str(error), plans)
+            raise
+        yield from self._write(self._patience, repairs=plans)
+
+    def _judge(self, found: Findings) -> None:
         """Raise `BackupFailedError` unless all is saved that had to be."""
-        if compared.findings.wrong:
-            raise BackupFailedError(words.mismatch(compared.findings))
-        tally, entries = written.tally, self._status.found.entries
-        if entries >= SHRUNK_FROM and tally.vanished > entries / 2:
+        if found.wrong:
+            raise BackupFailedError(words.mismatch(found))
+        if self._kept is not None:
+            raise BackupFailedError(self._kept)
+        done = self._status.done
+        if done.failed and not (self._asked.allow_partial and done.saved):
             raise BackupFailedError(
-                f"{tally.vanished} of {entries} entries vanished while the backup ran: more than half."
+                words.partial(done.entries, done.failed, self._named, self._status.manifest or "")
             )
-        if tally.failed and not (self._asked.allow_partial and tally.saved):
-            raise BackupFailedError(words.partial(entries, written, self._status.manifest or ""))
 
 
-def _iso(moment: datetime) -> str:
-    return f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
+def _now(ctx: OrchestrationContext) -> str:
+    """Return the time as an orchestration knows it, RFC 3339 with microseconds."""
+    return f"{ctx.current_utc_datetime.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"

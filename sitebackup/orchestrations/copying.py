@@ -1,6 +1,5 @@
 """E2_CopyBatches: shares of the batches of a run, split again while they are too many."""
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -8,21 +7,29 @@ from durabletask.task import OrchestrationContext
 
 from sitebackup import names
 from sitebackup.messages import Copied, CopyRequest, SharesRequest
-from sitebackup.orchestrations.gathering import Steps, activity, gather, nobody, part
+from sitebackup.orchestrations.gathering import (
+    FAN_OUT,
+    NOBODY,
+    Follower,
+    Steps,
+    activity,
+    gather,
+    part,
+    size_of_parts,
+)
 from sitebackup.ranges import Share, split
-
-FAN_OUT = 24
-"""Batches, or groups of them, that one instance waits for: 4 events each, and 8 more for each retry."""
 
 
 def copy_batches(ctx: OrchestrationContext, request: Any) -> Steps[dict[str, Any]]:
     """Copy what a `SharesRequest` asks for; return `Copied`."""
-    asked = SharesRequest.from_json(request)
-    return (yield from copy_shares(ctx, asked, 1, nobody)).to_json()
+    return (yield from copy_shares(ctx, SharesRequest.from_json(request))).to_json()
 
 
 def copy_shares(
-    ctx: OrchestrationContext, asked: SharesRequest, least_parts: int, progress: Callable[[Copied], None]
+    ctx: OrchestrationContext,
+    asked: SharesRequest,
+    follower: Follower[Copied] = NOBODY,
+    least_parts: int = 1,
 ) -> Steps[Copied]:
     """Copy what is asked for, in at least so many parts if the batches are too many for one instance."""
     batches = sum(share.count for share in asked.shares)
@@ -38,9 +45,8 @@ def copy_shares(
             for batch in range(share.first, share.first + share.count)
         ]
     else:
-        parts = min(FAN_OUT, max(least_parts, -(-batches // FAN_OUT)))
         calls = [
             part(ctx, names.COPY_BATCHES, msgspec.structs.replace(asked, shares=group), Copied(shares=group))
-            for group in split(asked.shares, -(-batches // parts))
+            for group in split(asked.shares, size_of_parts(batches, least_parts))
         ]
-    return Copied.of((yield from gather(calls, progress)))
+    return Copied.of((yield from gather(calls, follower)))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import batched
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from durabletask.task import OrchestrationContext, RetryPolicy, Task, when_all, when_any
@@ -12,7 +12,10 @@ from durabletask.task import OrchestrationContext, RetryPolicy, Task, when_all, 
 from sitebackup.messages import Answer, Message
 
 STEPS = 20
-"""Steps in which a backup sees its batches complete: its custom status moves by 5 %."""
+"""Steps in which a backup hears how its batches went: its custom status moves by 5 % without any news."""
+
+FAN_OUT = 24
+"""Calls that one instance waits for: 4 events each, and 8 more for each retry."""
 
 _RETRY = RetryPolicy(
     first_retry_interval=timedelta(seconds=2), max_number_of_attempts=5, backoff_coefficient=2.0
@@ -68,25 +71,53 @@ def part[A: Answer](ctx: OrchestrationContext, name: str, request: Message, undo
     return Call(ctx.call_sub_orchestrator(name, input=request.to_json()), undone)
 
 
-def gather[A: Answer](calls: Sequence[Call[A]], progress: Callable[[A], None]) -> Steps[list[A]]:
-    """Wait for all `calls` and return their answers, telling `progress` each one in `STEPS` steps."""
+def size_of_parts(pieces: int, least: int) -> int:
+    """How many pieces of work go to one sub-orchestration, if there are to be at least so many of these."""
+    parts = min(FAN_OUT, max(least, -(-pieces // FAN_OUT)))
+    return -(-pieces // parts)
+
+
+class Beside(Protocol):
+    """What an orchestration also waits for while it gathers: when `task` has ended, `take` is called."""
+
+    @property
+    def task(self) -> Task[Any]: ...
+
+    def take(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Follower[A: Answer]:
+    """Whoever is told each answer as it comes (`heard`); `beside` is waited for meanwhile."""
+
+    heard: Callable[[A], None]
+    beside: Beside | None = None
+
+
+NOBODY: Follower[Any] = Follower(lambda _: None)
+"""Follows a sub-orchestration: its parent learns all from the answer."""
+
+
+def gather[A: Answer](calls: Sequence[Call[A]], follower: Follower[A]) -> Steps[list[A]]:
+    """Wait for all `calls` and return their answers, telling `follower` each one in `STEPS` steps."""
     groups = list(batched(calls, -(-len(calls) // STEPS) or 1, strict=False))
     waiting = {id(task): (task, group) for group in groups for task in [when_all([c.task for c in group])]}
+    beside = follower.beside
     answers: dict[int, A] = {}
     while waiting:
-        done = yield when_any([task for task, _ in waiting.values()])
+        tasks: list[Task[Any]] = [task for task, _ in waiting.values()]
+        done = yield when_any([*tasks, beside.task] if beside is not None else tasks)
+        if beside is not None and id(done) not in waiting:
+            beside.take()
+            continue
         _, group = waiting.pop(id(done))
         for call in group:
             answers[id(call)] = call.answer()
-            progress(answers[id(call)])
+            follower.heard(answers[id(call)])
     return [answers[id(call)] for call in calls]
 
 
-def alone[A: Answer](call: Call[A], progress: Callable[[A], None]) -> Steps[A]:
+def alone[A: Answer](call: Call[A], follower: Follower[A] = NOBODY) -> Steps[A]:
     """Wait for one call."""
-    (answer,) = yield from gather([call], progress)
+    (answer,) = yield from gather([call], follower)
     return answer
-
-
-def nobody(_: Answer) -> None:
-    """Progress of a sub-orchestration: its parent learns it from the answer."""

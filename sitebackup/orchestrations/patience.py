@@ -7,7 +7,7 @@ from durabletask.task import OrchestrationContext
 
 from sitebackup.errors import BackupFailedError
 from sitebackup.messages import Answer, Message
-from sitebackup.orchestrations.gathering import Steps, activity, alone, nobody
+from sitebackup.orchestrations.gathering import Steps, activity, alone
 
 WAITS = (15, 30, 60, 120, 240, 240)
 """Seconds to wait, after the retries of an activity and of the storage client, before work is done again.
@@ -75,6 +75,6 @@ class Patience:
     def insist[A: Answer](self, name: str, request: Message, undone: A) -> Steps[A]:
         """Call one activity until it answers. Raises `GaveUpError`."""
         while True:
-            answer = yield from alone(activity(self._ctx, name, request, undone), nobody)
+            answer = yield from alone(activity(self._ctx, name, request, undone))
             if not (yield from self.wait_out(answer)):
                 return answer

@@ -2,17 +2,24 @@
 
 from typing import Any
 
+import msgspec
 from durabletask.task import OrchestrationContext
 
-from sitebackup.messages import Copied, Listed
+from sitebackup.messages import Copied, Listed, Progress
+from sitebackup.orchestrations import words
 from sitebackup.orchestrations.events import Events
 from sitebackup.tally import Tally
+
+_AT_WORK = ("listing", "copying", "removing")
+"""Phases in which news says more than the answers."""
 
 
 class Status:
     """Counts what was found and what is done, and publishes both with every change.
 
-    `manifest` is the container and blob of the manifest, once there is one.
+    `found` and `done` are what the answers of activities add up to, `repaired` what was copied again because
+    the containers had lost it, which `done` counts too. `manifest` is the container and blob of the manifest,
+    once there is one.
     """
 
     def __init__(self, ctx: OrchestrationContext, root_id: str) -> None:
@@ -21,12 +28,16 @@ class Status:
         self._events = Events(ctx)
         self._phase = ""
         self._trouble: str | None = None
+        self._news = Progress()
+        self._copied = Tally()
+        self._notes: tuple[str, ...] = ()
         self.manifest: str | None = None
         self.found = Tally()
         self.done = Tally()
+        self.repaired = Tally()
 
     def enter(self, phase: str) -> None:
-        """Begin a phase: listing, copying, finishing, done."""
+        """Begin a phase: listing, copying, removing, finishing, done."""
         self._phase = phase
         self._publish()
         self._event("backup.phase", phase=phase)
@@ -37,13 +48,33 @@ class Status:
 
     def listed(self, answer: Listed) -> None:
         """Add what a listing found."""
-        self.found += answer.tally
+        self.found += answer.tally + answer.pending
+        self.done += answer.tally
+        self._notes = tuple(dict.fromkeys((*self._notes, *answer.notes)))
         self.wait_for(next(iter(answer.troubles), None))
 
     def copied(self, answer: Copied) -> None:
-        """Add what was copied."""
+        """Add what was copied or removed."""
+        self._copied += answer.tally
         self.done += answer.tally
         self.wait_for(next(iter(answer.troubles), None))
+
+    def copied_again(self, answer: Copied) -> None:
+        """Add what was copied of entries that were counted as unchanged before."""
+        self.repaired += answer.tally
+        self.done += answer.tally - as_unchanged(answer.tally)
+        self.wait_for(next(iter(answer.troubles), None))
+
+    def written(self, manifest: str, totals: Tally) -> None:
+        """Take what a manifest, at this place, adds up to."""
+        self.manifest = manifest
+        self.done = totals
+        self._publish()
+
+    def heard(self, news: Progress) -> None:
+        """Take what the processes have found and done, as far as that is more than their answers say."""
+        self._news = Progress(_most(self._news.found, news.found), _most(self._news.done, news.done))
+        self._publish()
 
     def wait_for(self, trouble: str | None) -> None:
         """Say what is waited for, if anything."""
@@ -51,35 +82,73 @@ class Status:
         self._publish()
 
     def _event(self, name: str, **state: str) -> None:
+        done = self.done
         self._events.log(
             name,
             rootId=self._root_id,
             **state,
             filesFound=self.found.files,
-            files=self.done.files,
-            bytes=self.done.bytes,
-            failed=self.found.failed + self.done.failed,
-            vanished=self.found.vanished + self.done.vanished,
-            skipped=self.found.skipped,
+            files=done.files,
+            bytes=done.bytes,
+            failed=done.failed,
+            vanished=done.vanished,
+            skipped=done.skipped,
+            new=done.new,
+            changed=done.changed,
+            unchanged=done.unchanged,
+            gone=done.gone,
+            uploaded=done.uploaded,
         )
 
     def _publish(self) -> None:
-        found, done = self.found, self.done
+        found, done = self._shown()
         status: dict[str, Any] = {
             "phase": self._phase,
             "files": {
                 "total": found.files,
                 "done": done.files,
-                "failed": found.failed + done.failed,
-                "vanished": found.vanished + done.vanished,
-                "skipped": found.skipped,
+                "failed": done.failed,
+                "vanished": done.vanished,
+                "skipped": done.skipped,
+                "new": done.new,
+                "changed": done.changed,
+                "unchanged": done.unchanged,
+                "gone": done.gone,
             },
-            "bytes": {"total": found.bytes, "done": done.bytes},
+            "bytes": {"total": found.bytes, "done": done.bytes, "uploaded": done.uploaded},
             "links": done.links,
-            "emptyDirectories": done.directories,
+            "directories": done.directories,
         }
-        if self._trouble is not None:
-            status["waitingFor"] = self._trouble
-        if self.manifest is not None:
-            status["manifest"] = self.manifest
-        self._ctx.set_custom_status(status)
+        about = {
+            "waitingFor": self._trouble,
+            "manifest": self.manifest,
+            "hint": words.hint(self._copied),
+            "notes": list(self._notes) or None,
+        }
+        self._ctx.set_custom_status(status | {name: said for name, said in about.items() if said is not None})
+
+    def _shown(self) -> tuple[Tally, Tally]:
+        """What was found and what is done; of both, what is known from answers or news, whichever is more.
+
+        News may count twice what was done twice, so no more is done than was found.
+        """
+        if self._phase not in _AT_WORK:
+            return self.found, self.done
+        found = _most(self.found, self._news.found) if self._phase == "listing" else self.found
+        done = _most(self.done, self._news.done)
+        return found, msgspec.structs.replace(
+            done, files=min(done.files, found.files), bytes=min(done.bytes, found.bytes)
+        )
+
+
+def as_unchanged(again: Tally) -> Tally:
+    """Return what entries counted for when they were unchanged, if they count for `again` since."""
+    lost = again.failed + again.vanished
+    files = again.files + lost
+    return Tally(
+        files=files, bytes=again.bytes, links=again.links, directories=again.directories, unchanged=files
+    )
+
+
+def _most(one: Tally, other: Tally) -> Tally:
+    return Tally(*map(max, msgspec.structs.astuple(one), msgspec.structs.astuple(other)))

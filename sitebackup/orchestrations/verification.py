@@ -1,20 +1,20 @@
-"""E2_VerifyBackup and E2_VerifyContents: a manifest against the container, at any time."""
+"""E2_VerifyBackup and E2_VerifyContents: a manifest against the containers, at any time."""
 
-from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from durabletask.task import OrchestrationContext
 
 from sitebackup import names
 from sitebackup.errors import BackupFailedError
-from sitebackup.messages import Compared, CompareRequest, Findings, ReadBack, SpansRequest
-from sitebackup.orchestrations.copying import FAN_OUT
+from sitebackup.messages import Compared, Findings, ReadBack, SpansRequest
+from sitebackup.orchestrations.comparing import compare
 from sitebackup.orchestrations.events import Events
-from sitebackup.orchestrations.gathering import Steps, activity, alone, gather, nobody, part
+from sitebackup.orchestrations.gathering import FAN_OUT, NOBODY, Steps, activity, alone, gather, part
 from sitebackup.orchestrations.inputs import read_request
 from sitebackup.orchestrations.patience import Patience
 from sitebackup.orchestrations.words import mismatch
-from sitebackup.ranges import Span, split
+from sitebackup.ranges import split
 from sitebackup.request import VerifyRequest
 
 SPAN = 64 * 1024
@@ -47,18 +47,17 @@ def verify_backup(ctx: OrchestrationContext, request: Any) -> Steps[dict[str, An
 def _verify(ctx: OrchestrationContext, asked: VerifyRequest) -> Steps[tuple[Compared, Findings]]:
     run = ctx.instance_id
     patience = Patience(ctx)
-    request = CompareRequest(run=run, verified=asked.run)
-    compared = yield from patience.insist(names.VERIFY_MANIFEST, request, Compared())
+    compared = yield from compare(run, asked.run, patience)
     found = compared.findings
     if not asked.deep:
         return compared, found
     read = Findings(extra=found.extra)
-    answer = yield from read_spans(ctx, run, [Span(asked.run, 0, compared.size)])
+    answer = yield from read_spans(ctx, SpansRequest(run, asked.run, compared.spans))
     read += answer.findings
     while (yield from patience.wait_out(answer)):
-        request = SpansRequest(run=run, spans=answer.spans)
+        request = SpansRequest(run, asked.run, answer.spans)
         undone = ReadBack(spans=answer.spans)
-        answer = yield from alone(part(ctx, names.VERIFY_CONTENTS, request, undone), nobody)
+        answer = yield from alone(part(ctx, names.VERIFY_CONTENTS, request, undone))
         read += answer.findings
     # A wrong MD5 beside the right content shows in the listing alone.
     return compared, max(read, found, key=lambda findings: findings.wrong)
@@ -66,15 +65,16 @@ def _verify(ctx: OrchestrationContext, asked: VerifyRequest) -> Steps[tuple[Comp
 
 def verify_contents(ctx: OrchestrationContext, request: Any) -> Steps[dict[str, Any]]:
     """Read back what a `SpansRequest` asks for; return `ReadBack`."""
-    asked = SpansRequest.from_json(request)
-    return (yield from read_spans(ctx, asked.run, asked.spans)).to_json()
+    return (yield from read_spans(ctx, SpansRequest.from_json(request))).to_json()
 
 
-def read_spans(ctx: OrchestrationContext, run: str, spans: Sequence[Span]) -> Steps[ReadBack]:
-    """Read back the blobs of the entries in `spans`."""
-    size = sum(span.count for span in spans)
+def read_spans(ctx: OrchestrationContext, asked: SpansRequest) -> Steps[ReadBack]:
+    """Read back the blobs of the entries that begin in the spans of a manifest."""
+    size = sum(span.count for span in asked.spans)
     alone_here = size <= FAN_OUT * SPAN
     call, name = (activity, names.VERIFY_BLOBS) if alone_here else (part, names.VERIFY_CONTENTS)
-    groups = split(spans, SPAN if alone_here else -(-size // FAN_OUT))
-    calls = [call(ctx, name, SpansRequest(run=run, spans=group), ReadBack(spans=group)) for group in groups]
-    return ReadBack.of((yield from gather(calls, nobody)))
+    calls = [
+        call(ctx, name, msgspec.structs.replace(asked, spans=group), ReadBack(spans=group))
+        for group in split(asked.spans, SPAN if alone_here else -(-size // FAN_OUT))
+    ]
+    return ReadBack.of((yield from gather(calls, NOBODY)))

@@ -8,7 +8,7 @@ to that one item, and what is done stays done.
     {"process": ..., "attempt": ..., "waits": 0, "begun": 500, "breaks": {}}
         That attempt of that process, when the run had not waited yet, has begun the first 500 items without
         an outcome.
-    {"path": ...}
+    {"entry": ..., "tally": ...}
         One line an outcome, as in the outcomes of a batch.
 """
 
@@ -21,6 +21,7 @@ from typing import Any
 from sitebackup.blobs.container import ABSENT, Condition, Container, Properties
 from sitebackup.digests import md5
 from sitebackup.errors import BlobMissingError, ConditionNotMetError, StorageUnavailableError
+from sitebackup.records.entries import from_line, to_lines
 from sitebackup.records.lines import ndjson
 from sitebackup.records.outcomes import Outcome
 
@@ -89,7 +90,7 @@ class AttemptRecord:
             "begun": attempt.begun,
             "breaks": attempt.breaks,
         }
-        data = ndjson([head, *(outcome.to_json() for outcome in attempt.outcomes.values())])
+        data = ndjson([head]) + to_lines(attempt.outcomes.values())
         digest = md5(data)
         try:
             etag = await self._container.put(self._name, data, Properties(digest), self._condition)
@@ -123,7 +124,8 @@ async def read_done(container: Container, name: str) -> list[Outcome]:
 
 
 def _parse(data: bytes) -> tuple[dict[str, Any], Attempt]:
-    head, *rows = (json.loads(line) for line in data.splitlines())
+    first, *lines = data.splitlines()
+    head = json.loads(first)
     attempt = Attempt(head["begun"], breaks=head["breaks"])
-    attempt.add(map(Outcome.from_json, rows))
+    attempt.add(from_line(line, Outcome) for line in lines)
     return head, attempt

@@ -10,15 +10,16 @@ Runs of versions before 0.2 left another format, 1: one blob `<run>/manifest.ndj
 
 import json
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
 
 from sitebackup.blobs.container import Container, Properties
 from sitebackup.digests import md5
-from sitebackup.errors import BlobMissingError, FatalError
+from sitebackup.errors import FatalError
 from sitebackup.records.entries import Entry, entry_of
 from sitebackup.records.lines import read_lines
 from sitebackup.records.run_blobs import index_name, part_name
@@ -27,6 +28,9 @@ from sitebackup.tree.keys import Range
 
 FORMAT = 2
 """Version of the manifest's format."""
+
+_LINE = 64 * 1024
+"""Bytes that the line of an entry hardly ever exceeds: it has a path and a blob's name, both escaped."""
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -73,6 +77,13 @@ class Summary:
         if entry.outcome == "failed" and len(self.named) < NAMED:
             self.named.append(f"{entry.path or '.'}: {entry.reason}")
 
+    @classmethod
+    def of(cls, parts: Iterable["Summary"]) -> "Summary":
+        """Return what `parts` add up to."""
+        each = list(parts)
+        named = chain.from_iterable(part.named for part in each)
+        return cls(Tally.of(part.tally for part in each), list(islice(named, NAMED)))
+
 
 async def write_index(catalog: Container, index: Index) -> None:
     """Make a manifest readable: all of its parts are written."""
@@ -86,12 +97,17 @@ async def read_index(catalog: Container, run: str) -> Index:
     Raises `BlobMissingError` if there is none, and `FatalError` if this version of the app cannot read it.
     """
     data = json.loads(await catalog.get(index_name(run)))
-    if data["format"] != FORMAT:
+    check_format(data, run, FORMAT)
+    return msgspec.convert(data, Index)
+
+
+def check_format(head: dict[str, Any], run: str, known: int) -> None:
+    """Raise `FatalError` unless the head of a manifest says that it has the `known` format."""
+    if head["format"] != known:
         raise FatalError(
-            f"The manifest of run '{run}' has format {data['format']}. This version of the app reads 1 and"
+            f"The manifest of run '{run}' has format {head['format']}. This version of the app reads 1 and"
             f" {FORMAT}."
         )
-    return msgspec.convert(data, Index)
 
 
 async def read_range(catalog: Container, index: Index, wanted: Range) -> AsyncIterator[tuple[bytes, Entry]]:
@@ -112,10 +128,13 @@ async def read_range(catalog: Container, index: Index, wanted: Range) -> AsyncIt
 
 
 async def first_path(catalog: Container, run: str, part: str) -> str:
-    """Return the path of the first entry of a part, which has one."""
-    async for line in read_lines(catalog, part_name(run, part)):
-        return entry_of(line).path
-    raise BlobMissingError(f"A part of the manifest of run '{run}' is empty.")
+    """Return the path of the first entry of a part. Raises `FatalError` if it has none."""
+    size = _LINE
+    while b"\n" not in (data := await catalog.get(part_name(run, part), 0, size)):
+        if len(data) < size:
+            raise FatalError(f"A part of the manifest of run '{run}' is empty.")
+        size *= 4
+    return entry_of(data[: data.index(b"\n")]).path
 
 
 def ranges(index: Index, size: int) -> Sequence[Range]:

@@ -35,7 +35,8 @@ async def write_outcomes(
     container: Container, run: str, plan: str, batch: int, outcomes: Iterable[Outcome]
 ) -> None:
     """Record the outcomes of a batch, sorted by path."""
-    data = to_lines(sorted(outcomes, key=lambda outcome: outcome.path))
+    ordered: list[Outcome] = sorted(outcomes, key=lambda outcome: outcome.path)
+    data = to_lines(ordered)
     await container.put(outcomes_name(run, plan, batch), data, Properties(md5(data)))
 
 

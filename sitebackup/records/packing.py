@@ -6,8 +6,7 @@ many small files. While the tree is small it holds one, which is the tutorial's 
 """
 
 from collections.abc import Iterable, Iterator
-
-from sitebackup.tree.walking import Item
+from typing import Protocol
 
 SMALL_TREE = 256
 """Up to so many files, each is a batch of its own."""
@@ -32,9 +31,16 @@ def grain(files: int) -> int:
     return min(MAX_FILES, -(-files // _BATCHES_WANTED))
 
 
-def pack(items: Iterable[Item], grain: int, most: int = MAX_BYTES) -> Iterator[list[Item]]:
-    """Yield batches, or parts of one: at most `grain` items and `most` bytes each, or one bigger file."""
-    batch: list[Item] = []
+class Sized(Protocol):
+    """Something of a `size` in bytes."""
+
+    @property
+    def size(self) -> int: ...
+
+
+def pack[S: Sized](items: Iterable[S], grain: int, most: int = MAX_BYTES) -> Iterator[list[S]]:
+    """Yield batches, or parts of one: at most `grain` items and `most` bytes each, or one bigger item."""
+    batch: list[S] = []
     size = 0
     for item in items:
         if item.size > most:

@@ -9,6 +9,7 @@ orchestration's instance ID. It is deleted when the manifest is written.
     <run>/attempts/<plan>-<batch>.ndjson    what an attempt at a batch has begun, and what is done
     <run>/outcomes/<plan>-<batch>.ndjson    one line a task of a batch, sorted by path
     <run>/progress/<process>.json           what a process has found and done
+    <run>/told                              when the orchestration was told how far it is
     <run>/compare/<n>.ndjson                how far a comparison with the container is
 
 What stays is in the container `backup-catalog`.
@@ -58,6 +59,11 @@ def progress_folder(run: str) -> str:
 def progress_name(run: str, process: str) -> str:
     """Return the blob of what a process has done for a run."""
     return f"{progress_folder(run)}{process}.json"
+
+
+def told_name(run: str) -> str:
+    """Return the blob that says when an orchestration was told how far it is."""
+    return f"{folder(run)}/told"
 
 
 def comparison_name(run: str, number: int) -> str:

@@ -48,6 +48,12 @@ def marker(real: str, mounts: Mounts | None = None) -> str | None:
     return None
 
 
+def is_on_share(real: str) -> bool:
+    """Tell whether the tree at the real path `real` is on a share, whose server has a clock of its own."""
+    mount = next(holding(real, read_mounts()), None)
+    return mount is not None and _is_share(mount)
+
+
 def _is_share(mount: Mount) -> bool:
     if mount.kind.startswith("fuse."):
         # What FUSE shows of a file or a directory of this machine is no share.

@@ -11,18 +11,20 @@ import os
 import stat
 import threading
 import weakref
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sitebackup.digests import md5
 from sitebackup.errors import SourceError
 from sitebackup.tree.attributes import Attributes
+from sitebackup.tree.entries import Kind, describe
 from sitebackup.tree.inside import lies_within
 from sitebackup.tree.place import Place
 from sitebackup.tree.reasons import close, reasons
-from sitebackup.tree.walking import Item, describe
 
 _LED_OUT = "a link on its way leads out of the tree now"
+
+HASHED_AT_ONCE = 1024 * 1024
+"""Bytes of a file in memory, at most, while it is read for its digest alone."""
 
 # The tables of the machine would give the same file another type on another machine.
 _TYPES = mimetypes.MimeTypes()
@@ -30,12 +32,11 @@ _TYPES = mimetypes.MimeTypes()
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What was read of an item: `data` with its `md5` digest, and `marks`, metadata that says its kind."""
+    """What was read of an item: `data` with its `md5` digest."""
 
     data: bytes
     md5: bytes
     attributes: Attributes
-    marks: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def content_type(name: str) -> str:
@@ -46,16 +47,16 @@ def content_type(name: str) -> str:
     return guess or "application/octet-stream"
 
 
-def read(place: Place, item: Item, most: int) -> Content | None:
-    """Read an item; None if it is a file of more than `most` bytes, or changed meanwhile.
+def read(place: Place, path: str, kind: Kind, most: int) -> Content | None:
+    """Read what is at a path relative to the root; None if it is a file of more than `most` bytes, or changed.
 
     Raises `SourceError` or `SourceUnavailableError`.
     """
-    path = place.path(item.path)
+    path = place.path(path)
     with reasons():
-        if item.kind == "link":
+        if kind == "link":
             return _read_link(path, place.real)
-        if item.kind == "directory":
+        if kind == "directory":
             return _read_directory(path, place.real)
         return _read_file(path, place.real, most)
 
@@ -70,7 +71,7 @@ def _read_link(path: str, within: str) -> Content:
         if not stat.S_ISLNK(attributes.mode):
             raise SourceError("is not a symbolic link any more")
         target = os.fsencode(os.readlink(name, dir_fd=parent))
-        return Content(target, md5(target), attributes, {"is_symlink": "true"})
+        return Content(target, md5(target), attributes)
     finally:
         close(parent)
 
@@ -78,7 +79,7 @@ def _read_link(path: str, within: str) -> Content:
 def _read_directory(path: str, within: str) -> Content:
     descriptor = _open(path, within, os.O_DIRECTORY)
     try:
-        return Content(b"", md5(b""), Attributes.of(os.fstat(descriptor)), {"hdi_isfolder": "true"})
+        return Content(b"", md5(b""), Attributes.of(os.fstat(descriptor)))
     finally:
         close(descriptor)
 
@@ -104,7 +105,7 @@ def _read_file(path: str, within: str, most: int) -> Content | None:
 
 
 class Stream:
-    """An open regular file that is read once, front to back, and hashed on the way.
+    """An open regular file that is read front to back, once or again, and hashed on the way.
 
     Its methods raise `SourceError` or `SourceUnavailableError`.
     """
@@ -131,6 +132,18 @@ class Stream:
         self._digest.update(data)
         self.size += len(data)
         return data
+
+    def hash_next(self, size: int) -> int:
+        """Hash the next `size` bytes, of which little is in memory at a time; return how many there were."""
+        begin = self.size
+        while (left := begin + size - self.size) and self.read_next(min(left, HASHED_AT_ONCE)):
+            pass
+        return self.size - begin
+
+    def rewind(self) -> None:
+        """Begin to read at the front again."""
+        self._digest = hashlib.md5(usedforsecurity=False)
+        self.size = 0
 
     def is_unchanged(self) -> bool:
         """Tell whether the file is still what it was when it was opened, and was read whole."""

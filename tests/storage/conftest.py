@@ -43,6 +43,18 @@ def runs() -> MemoryContainer:
     return MemoryContainer()
 
 
+@pytest.fixture
+def history() -> MemoryContainer:
+    """Where `engine` keeps what it overwrites or deletes."""
+    return MemoryContainer()
+
+
+@pytest.fixture
+def catalog() -> MemoryContainer:
+    """Where the records and manifests of `engine` go."""
+    return MemoryContainer()
+
+
 async def goes_on(_: str) -> bool:
     """A task hub that says of every run that it is not over."""
     return False
@@ -50,10 +62,17 @@ async def goes_on(_: str) -> bool:
 
 @asynccontextmanager
 async def an_engine(
-    backups: Container, runs: Container, root: Path, *, list_budget: int = 20_000
+    backups: Container,
+    runs: Container,
+    root: Path,
+    *,
+    history: Container | None = None,
+    catalog: Container | None = None,
+    list_budget: int = 20_000,
 ) -> AsyncGenerator[Engine]:
     """An engine that may back up `root`."""
-    engine = Engine(Settings((str(root),), concurrency=8, list_budget=list_budget), backups, runs)
+    settings = Settings((str(root),), concurrency=8, list_budget=list_budget)
+    engine = Engine(settings, backups, runs, history or MemoryContainer(), catalog or MemoryContainer())
     try:
         yield engine
     finally:
@@ -61,7 +80,13 @@ async def an_engine(
 
 
 @pytest.fixture
-async def engine(backups: MemoryContainer, runs: MemoryContainer, tmp_path: Path) -> AsyncGenerator[Engine]:
+async def engine(
+    backups: MemoryContainer,
+    runs: MemoryContainer,
+    history: MemoryContainer,
+    catalog: MemoryContainer,
+    tmp_path: Path,
+) -> AsyncGenerator[Engine]:
     """An engine that may back up the test's own directory."""
-    async with an_engine(backups, runs, tmp_path) as engine:
+    async with an_engine(backups, runs, tmp_path, history=history, catalog=catalog) as engine:
         yield engine

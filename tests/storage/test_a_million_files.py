@@ -73,7 +73,7 @@ def test_every_file_is_in_exactly_one_batch_and_no_history_grows_with_the_tree(
         settings = Settings((str(tmp_path),), concurrency=1, list_budget=20_000)
 
         async def connect() -> Engine:
-            return Engine(settings, MemoryContainer(), runs)
+            return Engine(settings, MemoryContainer(), runs, MemoryContainer(), MemoryContainer())
 
         engine = runner.run(connect())
 

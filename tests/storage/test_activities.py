@@ -314,7 +314,7 @@ async def test_a_bare_directory_names_no_path_unless_that_is_allowed(
 ) -> None:
     monkeypatch.setattr(listing, "walk", a_walk_of(Odd("secret", "failed", "Permission denied")))
     settings = Settings((str(tmp_path),), concurrency=8, list_budget=1, log_paths=False)
-    engine = Engine(settings, MemoryContainer(), MemoryContainer())
+    engine = Engine(settings, MemoryContainer(), MemoryContainer(), MemoryContainer(), MemoryContainer())
     with closing(engine), pytest.raises(SourceError, match=r"^Permission denied$"):
         await get_file_list(str(tmp_path), engine)
 

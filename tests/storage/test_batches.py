@@ -56,7 +56,13 @@ class Fragile(MemoryContainer):
 
 @asynccontextmanager
 async def a_process(backups: MemoryContainer, runs: MemoryContainer, root: Path) -> AsyncGenerator[Engine]:
-    engine = Engine(Settings((str(root),), concurrency=8, list_budget=1), backups, runs)
+    engine = Engine(
+        Settings((str(root),), concurrency=8, list_budget=1),
+        backups,
+        runs,
+        MemoryContainer(),
+        MemoryContainer(),
+    )
     try:
         yield engine
     finally:

@@ -67,7 +67,13 @@ def backups() -> Watched:
 
 @pytest.fixture
 async def engine(backups: Watched) -> AsyncGenerator[Engine]:
-    engine = Engine(Settings((), concurrency=8, list_budget=1), backups, MemoryContainer())
+    engine = Engine(
+        Settings((), concurrency=8, list_budget=1),
+        backups,
+        MemoryContainer(),
+        MemoryContainer(),
+        MemoryContainer(),
+    )
     yield engine
     engine.close()
 
@@ -182,7 +188,13 @@ async def test_a_blob_that_is_deleted_before_it_is_overwritten_is_written_anew_a
     path = tmp_path / "f"
     path.write_bytes(b"old")
     backups = Deleted()
-    engine = Engine(Settings((), concurrency=8, list_budget=1), backups, MemoryContainer())
+    engine = Engine(
+        Settings((), concurrency=8, list_budget=1),
+        backups,
+        MemoryContainer(),
+        MemoryContainer(),
+        MemoryContainer(),
+    )
     await copy(engine, path)
     path.write_bytes(b"new")
     end = await copy(engine, path)
@@ -231,7 +243,13 @@ async def test_a_blob_that_never_stays_still_fails_its_file_and_is_left_as_it_is
     path = tmp_path / "f"
     path.write_bytes(bytes(size))
     backups = Taken()
-    engine = Engine(Settings((), concurrency=8, list_budget=1), backups, MemoryContainer())
+    engine = Engine(
+        Settings((), concurrency=8, list_budget=1),
+        backups,
+        MemoryContainer(),
+        MemoryContainer(),
+        MemoryContainer(),
+    )
     end = await copy(engine, path)
     engine.close()
     assert isinstance(end, SourceError)
@@ -257,7 +275,13 @@ async def test_a_write_whose_answer_is_lost_is_not_taken_for_another_writers_and
         storage = connect({"AzureWebJobsStorage": proxy.connection_string})
         container = storage.container(f"test-{uuid.uuid4().hex}")
         await container.put("warm", b"", Properties())  # the container is there
-        engine = Engine(Settings((), concurrency=8, list_budget=1), container, MemoryContainer())
+        engine = Engine(
+            Settings((), concurrency=8, list_budget=1),
+            container,
+            MemoryContainer(),
+            MemoryContainer(),
+            MemoryContainer(),
+        )
         try:
             with proxy.rule(blob(path), lose_the_first_answer):
                 end = await copy(engine, path)
@@ -280,7 +304,13 @@ async def test_blocks_that_a_broken_attempt_left_are_no_other_writer(
     container = storage.container(f"test-{uuid.uuid4().hex}")
     left = b"of when it was large"
     await container.stage(blob(path), f"{uuid.uuid4().hex}-00000", left, md5(left))
-    engine = Engine(Settings((), concurrency=8, list_budget=1), container, MemoryContainer())
+    engine = Engine(
+        Settings((), concurrency=8, list_budget=1),
+        container,
+        MemoryContainer(),
+        MemoryContainer(),
+        MemoryContainer(),
+    )
     end = await copy(engine, path)
     engine.close()
     assert isinstance(end, Copied)
@@ -304,7 +334,7 @@ async def test_what_nobody_expects_of_one_item_is_the_end_of_that_item_alone(
         (tmp_path / item.path).write_bytes(b"x")
     caplog.set_level("INFO")
     settings = Settings((), concurrency=8, list_budget=1, log_paths=log_paths)
-    engine = Engine(settings, Odd(), MemoryContainer())
+    engine = Engine(settings, Odd(), MemoryContainer(), MemoryContainer(), MemoryContainer())
     ends = await Copier(engine, Place(str(tmp_path), os.path.realpath(tmp_path))).copy(items)
     engine.close()
     assert [str(end) if isinstance(end, SourceError) else type(end) for end in ends] == [

@@ -38,7 +38,13 @@ async def new_engine() -> AsyncGenerator[NewEngine]:
     with ExitStack() as engines:
 
         def make(container: Container, memory: int = MEMORY) -> Engine:
-            engine = Engine(Settings((), concurrency=8, list_budget=1), container, MemoryContainer())
+            engine = Engine(
+                Settings((), concurrency=8, list_budget=1),
+                container,
+                MemoryContainer(),
+                MemoryContainer(),
+                MemoryContainer(),
+            )
             engine.memory = ByteBudget(memory)
             engines.callback(engine.close)
             return engine

@@ -56,7 +56,13 @@ def folder() -> Generator[Path]:
 
 @asynccontextmanager
 async def a_copier(container: MemoryContainer, place: Place) -> AsyncGenerator[Copier]:
-    engine = Engine(Settings((), concurrency=8, list_budget=1), container, MemoryContainer())
+    engine = Engine(
+        Settings((), concurrency=8, list_budget=1),
+        container,
+        MemoryContainer(),
+        MemoryContainer(),
+        MemoryContainer(),
+    )
     try:
         yield Copier(engine, place)
     finally:

@@ -242,7 +242,7 @@ async def test_the_order_of_a_listing_changes_nothing_in_the_findings(
     monkeypatch.setattr(comparing, "_WAITING", waiting)
 
     class Listed(MemoryContainer):
-        async def list(self, prefix: str) -> AsyncIterator[Blob]:
+        async def list(self, prefix: str, *, metadata: bool = False) -> AsyncIterator[Blob]:
             for name in sorted(self.blobs, reverse=backwards):
                 if (blob := await self.find(name)) is not None:
                     yield blob

@@ -1,15 +1,22 @@
 """Containers in memory, for tests whose subject is what goes into one; the contract suite checks them too."""
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 
-from sitebackup.blobs.container import Blob, Condition, Properties
-from sitebackup.errors import BlobMissingError, ConditionNotMetError, StorageUnavailableError
+from sitebackup.blobs.container import Blob, Condition, Page, Properties
+from sitebackup.errors import (
+    BlobMissingError,
+    ConditionNotMetError,
+    SourceConditionNotMetError,
+    StorageUnavailableError,
+)
 
 
 class MemoryContainer:
-    """A `Container` that is a dictionary."""
+    """A `Container` that is a dictionary; a page of its listings has `page_size` blobs."""
+
+    page_size = 5000
 
     def __init__(self) -> None:
         self.blobs: dict[str, tuple[bytes, Properties]] = {}
@@ -46,21 +53,59 @@ class MemoryContainer:
         self.blobs[name] = (data, properties)
         return self._etag(name)
 
+    async def copy_from(
+        self, source: "MemoryContainer", source_name: str, etag: str, name: str
+    ) -> Blob | None:
+        there = await source.find(source_name)
+        if there is None:
+            raise BlobMissingError("BlobNotFound")
+        if there.etag != etag:
+            raise SourceConditionNotMetError("SourceConditionNotMet")
+        if name in self.blobs:
+            return await self.find(name)
+        data, properties = source.blobs[source_name]
+        self.blobs[name] = (data, properties)
+        return None
+
+    async def set_metadata(self, name: str, metadata: Mapping[str, str], condition: Condition) -> str:
+        self._check(name, condition)
+        data, properties = self.blobs[name]
+        self.blobs[name] = (data, replace(properties, metadata=dict(metadata)))
+        return self._etag(name)
+
+    async def delete(self, name: str, condition: Condition | None = None) -> bool:
+        if name not in self.blobs:
+            return False
+        self._check(name, condition)
+        del self.blobs[name]
+        self._etags.pop(name, None)
+        return True
+
     async def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         if name not in self.blobs:
             raise BlobMissingError("BlobNotFound")
         return self.blobs[name][0][offset : None if length is None else offset + length]
 
     async def find(self, name: str) -> Blob | None:
-        if name not in self.blobs:
-            return None
+        return self._blob(name) if name in self.blobs else None
+
+    async def page(self, prefix: str, marker: str = "", *, metadata: bool = False) -> Page:
+        names = sorted(name for name in self.blobs if name.startswith(prefix) and name >= marker)
+        found = [self._blob(name) for name in names[: self.page_size]]
+        blobs = tuple(found if metadata else (replace(blob, metadata=None) for blob in found))
+        return Page(blobs, next(iter(names[self.page_size :]), ""))
+
+    async def list(self, prefix: str, *, metadata: bool = False) -> AsyncIterator[Blob]:
+        marker: str | None = None
+        while marker != "":
+            page = await self.page(prefix, marker or "", metadata=metadata)
+            for blob in page.blobs:
+                yield blob
+            marker = page.marker
+
+    def _blob(self, name: str) -> Blob:
         data, properties = self.blobs[name]
         return Blob(name, len(data), properties.md5, self._etag(name), dict(properties.metadata))
-
-    async def list(self, prefix: str) -> AsyncIterator[Blob]:
-        for name in sorted(self.blobs):
-            if name.startswith(prefix) and (blob := await self.find(name)) is not None:
-                yield replace(blob, metadata=None)
 
     def _check(self, name: str, condition: Condition | None) -> None:
         etag = self._etag(name) if name in self.blobs else None

@@ -1,0 +1,69 @@
+"""Removing from `backups` what is gone from the tree: it stays in the history.
+
+The disk is asked once more, so that what is there again stays. What another writer has put there meanwhile
+stays too, unless it is the same content: then the disk is asked again after that was seen.
+"""
+
+import os
+import stat
+from collections.abc import Sequence
+
+from sitebackup.activities.backups import NOT_THERE, Backups
+from sitebackup.activities.ends import End, Ends, not_saved
+from sitebackup.blobs import blobname
+from sitebackup.concurrently import all_of
+from sitebackup.engine.engine import Engine
+from sitebackup.errors import VanishedError
+from sitebackup.records.entries import blob_of
+from sitebackup.records.outcomes import Outcome
+from sitebackup.records.plans import Task
+from sitebackup.tree.place import Place
+from sitebackup.tree.reasons import reasons
+
+_MOST_LOOKS = 3
+"""Times that a blob is looked at which another writer changes."""
+
+
+class Remover:
+    """Removes what is gone from the tree at `place`. `is_last` as in `Ends`."""
+
+    def __init__(self, engine: Engine, place: Place, *, is_last: bool = False) -> None:
+        self._place = place
+        self._ends = Ends(engine, place, is_last=is_last)
+        self._backups = Backups(engine)
+        self._transfers = engine.transfers
+        self._disk = engine.disk(place.root)
+
+    async def remove(self, tasks: Sequence[Task]) -> list[End]:
+        """Remove the blobs of `tasks`, and return how it went with each. Raises `FatalError`."""
+        return await all_of(self._ends.of(task, self._remove(task)) for task in tasks)
+
+    async def _remove(self, task: Task) -> Outcome:
+        name = blobname.encode(self._place.name(task.path.removesuffix("/")))
+        there = saved = None if task.base is None else blob_of(name, task.base)
+        for _ in range(_MOST_LOOKS):
+            if there is None or saved is None or (there.size, there.md5) != (saved.size, saved.md5):
+                break
+            if await self._disk(lambda: _is_there(self._place, task)):
+                return not_saved(task, "kept", "is there again")
+            async with self._transfers:
+                try:
+                    await self._backups.remove(there)
+                    break
+                except NOT_THERE:
+                    there = await self._backups.find(name)
+        return not_saved(task, "gone", "is not there any more")
+
+
+def _is_there(place: Place, task: Task) -> bool:
+    """Tell whether what was gone is there again. Raises `SourceError`, `SourceUnavailableError`.
+
+    The blob of a directory says that it is empty: it is wrong too when something is in it.
+    """
+    if task.kind == "directory":
+        return False
+    try:
+        with reasons():
+            return not stat.S_ISDIR(os.lstat(place.path(task.path)).st_mode)
+    except VanishedError:
+        return False

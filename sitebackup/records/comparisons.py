@@ -1,0 +1,70 @@
+"""How far a comparison of a manifest with the container is: what one step leaves to the next one.
+
+A head line, then the entries that wait for their blob, then the blobs that wait for their entry.
+"""
+
+from collections.abc import Collection, Iterable
+from itertools import batched, chain
+
+import msgspec
+
+from sitebackup.blobs.container import Blob, Container
+from sitebackup.records.entries import Entry, entry_of, from_line, to_line, to_lines
+from sitebackup.records.lines import LineWriter
+from sitebackup.records.run_blobs import comparison_name
+
+
+class Position(msgspec.Struct, frozen=True):
+    """Where the next step begins.
+
+    In the listing: its `marker`, None at its end, and the `last` name before it. In the manifest: the number
+    of a `part` and an `offset` in bytes in it. `dropped` and `found`: counts of blobs that nobody remembers.
+    """
+
+    marker: str | None = ""
+    last: str = ""
+    part: int = 0
+    offset: int = 0
+    dropped: int = 0
+    found: int = 0
+
+
+class _Head(msgspec.Struct):
+    position: Position
+    entries: int
+
+
+class _Blob(msgspec.Struct):
+    """A blob without its ETag, which comparing does not need."""
+
+    name: str
+    size: int
+    md5: str | None
+
+
+async def write_state(
+    runs: Container,
+    run: str,
+    number: int,
+    position: Position,
+    entries: Collection[Entry],
+    blobs: Iterable[Blob],
+) -> None:
+    """Leave what so many steps have come to."""
+    writer = LineWriter(runs, comparison_name(run, number))
+    listed = (_Blob(blob.name, blob.size, blob.md5.hex() if blob.md5 else None) for blob in blobs)
+    for rows in batched(chain[msgspec.Struct](entries, listed), 1_000, strict=False):
+        await writer.add(to_lines(rows))
+    await writer.close(head=to_line(_Head(position, len(entries))))
+
+
+async def read_state(runs: Container, run: str, number: int) -> tuple[Position, list[Entry], list[Blob]]:
+    """Return the position, the entries and the blobs that so many steps have left.
+
+    Raises `BlobMissingError` if they have not.
+    """
+    first, *lines = (await runs.get(comparison_name(run, number))).splitlines()
+    head = from_line(first, _Head)
+    rows = (from_line(line, _Blob) for line in lines[head.entries :])
+    blobs = [Blob(row.name, row.size, bytes.fromhex(row.md5) if row.md5 else None, "") for row in rows]
+    return head.position, list(map(entry_of, lines[: head.entries])), blobs

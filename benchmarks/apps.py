@@ -12,7 +12,7 @@ import psutil
 from benchmarks.histories import histories
 from benchmarks.trees import CACHE, KIB, many_files
 from benchmarks.uploads import CONCURRENCY
-from localstack.client import BackupClient
+from localstack.client import BackupClient, Document
 from localstack.host import Host
 from localstack.settings import PROJECT, STORAGE_SETTING
 
@@ -30,10 +30,18 @@ class BackupFailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A backup: the seconds from the POST until `Completed` was seen, and its instance."""
+    """A backup: the seconds from the POST until `Completed` was seen, its instance, and its custom status."""
 
     seconds: float
     instance_id: str
+    status: Document
+
+    def ensure_changed(self, files: int) -> None:
+        """Raise `BackupFailedError` unless so many files have changed and no others came or went."""
+        counts = self.status["files"]
+        found = [counts[what] for what in ("new", "changed", "gone")]
+        if found != [0, files, 0] or not counts["unchanged"]:
+            raise BackupFailedError(f"It was to find {files} changed files and none new or gone: {counts}")
 
 
 class App:
@@ -55,7 +63,7 @@ class App:
                 seconds = time.perf_counter() - begin
                 status = document["runtimeStatus"]
                 if status == "Completed":
-                    return Run(seconds, started["id"])
+                    return Run(seconds, started["id"], document["customStatus"])
                 if seconds > _RUN_SECONDS or status not in ("Pending", "Running"):
                     raise BackupFailedError(f"{status} after {seconds:.0f} s: {document['output']}")
         raise AssertionError("a backup has an end")

@@ -38,7 +38,7 @@ def rclone_sync(storage: str, tree: Path) -> float:
 
 
 def rclone_fast_sync(storage: str, tree: Path) -> float:
-    """The same with one listing of all blobs instead of one a directory, which is not what it does unasked."""
+    """The same, asked to list all blobs at once instead of one directory after the other."""
     return _rclone(storage, "sync", tree, _target(tree), "--checkers", str(CONCURRENCY), "--fast-list")
 
 

@@ -1,26 +1,19 @@
-"""What trees of many files look like: names that follow from a number, so that no one has to keep them."""
+"""What trees of many files look like: paths that follow from a number, so that nobody has to keep them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import overload
 
 
-@dataclass(frozen=True, slots=True)
-class Shape(Sequence[str]):
-    """The relative paths of the files of a tree, sorted, without holding them.
-
-    `files` files are in so many `directories`, none of which is in another one.
-    """
-
-    files: int
-    directories: int
-
-    def directory(self, number: int) -> str:
-        """Return the name of a directory."""
-        return f"{number:0{max(2, len(str(self.directories - 1)))}}"
+class _Computed(Sequence[str]):
+    """Strings that follow from their number."""
 
     def __len__(self) -> int:
-        return self.files
+        raise NotImplementedError
+
+    def at(self, number: int) -> str:
+        """Return one of them."""
+        raise NotImplementedError
 
     @overload
     def __getitem__(self, index: int) -> str: ...
@@ -30,13 +23,50 @@ class Shape(Sequence[str]):
 
     def __getitem__(self, index: int | slice) -> str | list[str]:
         if isinstance(index, slice):
-            return [self[number] for number in range(*index.indices(self.files))]
-        if not 0 <= index < self.files:
+            return list(map(self.at, range(*index.indices(len(self)))))
+        if not 0 <= index < len(self):
             raise IndexError(index)
-        each, more = divmod(self.files, self.directories)
-        # The first `more` directories have one file more than the others.
-        if index < more * (each + 1):
-            directory, place = divmod(index, each + 1)
-        else:
-            directory, place = divmod(index - more, each)
+        return self.at(index)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape(_Computed):
+    """The relative paths of the files of a tree, sorted; each of its `directories` has as many of them."""
+
+    files: int
+    directories: int
+
+    def __post_init__(self) -> None:
+        if self.files % self.directories:
+            raise ValueError(f"{self.files} files do not fit evenly into {self.directories} directories.")
+
+    def directory(self, number: int) -> str:
+        """Return the name of a directory."""
+        return f"{number:0{len(str(self.directories - 1))}}"
+
+    def at(self, number: int) -> str:
+        """Return the path of a file."""
+        directory, place = divmod(number, self.files // self.directories)
         return f"{self.directory(directory)}/{directory + place * self.directories:07}.bin"
+
+    def __len__(self) -> int:
+        return self.files
+
+
+@dataclass(frozen=True, slots=True)
+class Keys(_Computed):
+    """The keys of all entries of a tree, sorted: of its root, its directories and its files."""
+
+    shape: Shape
+
+    def at(self, number: int) -> str:
+        """Return the key of an entry."""
+        if not number:
+            return ""
+        directory, place = divmod(number - 1, self.shape.files // self.shape.directories + 1)
+        if not place:
+            return f"{self.shape.directory(directory)}/"
+        return self.shape.at(number - directory - 2)
+
+    def __len__(self) -> int:
+        return 1 + self.shape.directories + self.shape.files

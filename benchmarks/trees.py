@@ -25,8 +25,8 @@ _DIRECTORIES = 50
 
 
 def many_files(count: int, least: int, most: int, directories: int = _DIRECTORIES) -> Path:
-    """Return a tree of `count` files in some directories, each of `least` to `most` bytes."""
-    shape = Shape(count, min(count, directories))
+    """Return a tree of `count` files, spread evenly over directories, each of `least` to `most` bytes."""
+    shape = Shape(count, directories)
     tree = CACHE / f"{count}-files-of-{least}-{most}-in-{directories}"
     if not tree.exists():
         say(f"Making {count:,} files of {least} to {most} bytes ...")

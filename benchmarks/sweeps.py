@@ -21,6 +21,7 @@ from localstack.settings import STORAGE_SETTING
 from sitebackup.activities import copier, large
 from sitebackup.blobs import blocks
 from sitebackup.engine.process import ProcessEngine
+from sitebackup.records.plans import Task
 from sitebackup.settings import Settings
 from sitebackup.tree.entries import Item
 from sitebackup.tree.place import Place

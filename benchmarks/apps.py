@@ -19,6 +19,9 @@ from localstack.settings import PROJECT, STORAGE_SETTING
 TUTORIAL = Path(__file__).resolve().parent / "tutorial_app"
 """The tutorial's shape: one activity a file."""
 
+MEASURED = Path(__file__).resolve().parent / "measured_app"
+"""This project's app, with a note of how long each activity takes (`benchmarks.measured`)."""
+
 _RUN_SECONDS = 1_800
 _POLL_SECONDS = 0.1
 """Seconds between two looks at a status: each takes the host some milliseconds of what is measured."""
@@ -88,6 +91,7 @@ def running_app(storage: str, app: Path = PROJECT, **settings: str) -> Generator
         "BACKUP_CONCURRENCY": str(CONCURRENCY),
         "PYTHON_THREADPOOL_THREAD_COUNT": str(CONCURRENCY),
         "FUNCTIONS_WORKER_PROCESS_COUNT": "1",
+        "PYTHONPATH": str(PROJECT),  # for an app elsewhere that is this one
         **settings,
     }
     with Host(0, environ, quiet=True, app=app) as host:

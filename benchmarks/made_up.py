@@ -1,5 +1,6 @@
 """A tree of any number of files that is on no disk: what a walk would find in it."""
 
+import math
 import stat
 import time
 from bisect import bisect_left
@@ -16,6 +17,7 @@ SIZE = 1024
 """Bytes of each file."""
 
 _TIME_NS = 1_700_000_000 * 1_000_000_000
+_EVERYTHING = Range()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,12 @@ class MadeUpTree:
     shape: Shape
 
     def walk(
-        self, _root: str, wanted: Range, budget: float, _selection: Selection, seconds: float
+        self,
+        _root: str,
+        wanted: Range = _EVERYTHING,
+        budget: float = math.inf,
+        _selection: Selection | None = None,
+        seconds: float = math.inf,
     ) -> Iterator[Entry | None]:
         """Yield what `sitebackup.tree.walking.walk` would, of any root, with all entries selected."""
         keys = Keys(self.shape)

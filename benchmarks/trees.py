@@ -21,10 +21,11 @@ MIB = 1024 * KIB
 CACHE = Path(tempfile.gettempdir()).resolve() / "site-backup-benchmarks"
 """Everything that benchmarks write to the disk."""
 
-_DIRECTORIES = 50
+DIRECTORIES = 50
+"""Directories of a tree, unless it is to have more."""
 
 
-def many_files(count: int, least: int, most: int, directories: int = _DIRECTORIES) -> Path:
+def many_files(count: int, least: int, most: int, directories: int = DIRECTORIES) -> Path:
     """Return a tree of `count` files, spread evenly over directories, each of `least` to `most` bytes."""
     shape = Shape(count, directories)
     tree = CACHE / f"{count}-files-of-{least}-{most}-in-{directories}"

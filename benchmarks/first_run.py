@@ -1,6 +1,6 @@
 """A first run that nobody has to wait for: its manifest and its record, without its uploads.
 
-The storage that forgets holds the blobs that it says are there (`benchmarks.null_blobs`).
+The null service says that its blobs are there (`benchmarks.saved_tree`).
 """
 
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.null_blobs import ETAG
+from benchmarks.saved_tree import ETAG
 from sitebackup import __version__, names
 from sitebackup.activities.saved import Read
 from sitebackup.blobs import blobname

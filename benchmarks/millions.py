@@ -93,9 +93,7 @@ def _figures(what: str, entries: int, found: _BackedUp) -> list[Figure]:
     longest = max(map(max, found.activities.values()))
     return [
         Figure(f"{what}, s a 1,000", seconds / entries * 1000, None, "at most", 0.08, f"{seconds:.0f} s"),
-        Figure(
-            f"{what}, worker memory over idle, MiB", found.peak - found.idle, None, "at most", 200, memory
-        ),
+        Figure(f"{what}, memory over idle, MiB", found.peak - found.idle, None, "at most", 200, memory),
         Figure(f"{what}, longest activity, s", longest, None, "at most", _MOST_SECONDS, found.longest()),
         Figure(f"{what}, history events of the root", root, None, "at most", _MOST_EVENTS),
         Figure(f"{what}, of the longest part", max(others, default=0), None, "at most", _MOST_EVENTS),

@@ -1,4 +1,4 @@
-"""The blobs of a tree of many files that nobody has uploaded: the storage that forgets says that they are there.
+"""The blobs of a tree of many files that nobody has uploaded: the null service says that they are there.
 
 Names follow from numbers (`benchmarks.shapes`), so that ten million blobs take no memory.
 """
@@ -13,6 +13,9 @@ from functools import cached_property
 from pathlib import Path
 
 from benchmarks.shapes import Shape
+
+ETAG = '"0x0"'
+"""Of each of its blobs."""
 
 
 @dataclass(frozen=True)

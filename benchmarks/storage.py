@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from azure.storage.blob import ContainerClient
 
+from benchmarks.saved_tree import SavedTree
 from localstack.azurite import Azurite
 from localstack.child import Child
 from localstack.settings import PROJECT, EmulatorPorts
@@ -46,9 +47,14 @@ def emulator() -> Generator[Emulator]:
 
 
 @contextmanager
-def null_service(delay_ms: float = 0) -> Generator[str]:
-    """Run a service that forgets, each answer `delay_ms` late; gives its connection string."""
+def null_service(delay_ms: float = 0, saved: SavedTree | None = None) -> Generator[str]:
+    """Run a service that forgets, each answer `delay_ms` late; gives its connection string.
+
+    The blobs of a `saved` tree are there from the beginning.
+    """
     command = [sys.executable, "-m", "benchmarks.null_service", "--delay-ms", str(delay_ms)]
+    if saved is not None:
+        command += ["--saved", saved.to_argument()]
     service = Child.start("The null blob service", command, cwd=PROJECT, environ=os.environ, quiet=True)
     try:
         service.wait_until(lambda: service.output().endswith("\n"), _START_SECONDS)

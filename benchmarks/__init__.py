@@ -10,5 +10,5 @@ mean, keeps the last ones, and explains them.
     sweeps                                    what the app's constants were chosen by
     apps, uploads, trees, storage             the app, the yardsticks, what they read and where they write
     contest, figures, report                  taking turns, medians and targets, the table
-    null_service, null_blobs                  the storage that forgets
+    null_service, null_blobs, sorted_names    the storage that forgets
 """

@@ -8,11 +8,11 @@ _MOST = 2_000
 """Names in a bucket, at most: what an insertion moves."""
 
 _MANY = 1 / 16
-"""Share of the names from which on sorting all is faster than putting one after the other where it belongs."""
+"""Share of new names from which on it is faster to sort all than to put each where it belongs."""
 
 
 class SortedNames:
-    """Names in buckets, each sorted and after the one before it, and new ones that are not in a bucket yet."""
+    """Names in buckets, each sorted and after the one before it, and new ones in none yet."""
 
     def __init__(self) -> None:
         self._buckets: list[list[str]] = [[]]
@@ -43,7 +43,7 @@ class SortedNames:
         new, self._new = self._new, []
         if len(new) > self._count * _MANY:
             names = sorted(chain(new, *self._buckets))
-            self._buckets = [list(bucket) for bucket in batched(names, _MOST // 2)]
+            self._buckets = [list(bucket) for bucket in batched(names, _MOST // 2, strict=False)]
             self._firsts = ["", *(bucket[0] for bucket in self._buckets[1:])]
         else:
             for name in new:

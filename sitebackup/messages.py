@@ -104,10 +104,10 @@ class SharesRequest(Message, frozen=True):
 class ManifestRequest(Message, frozen=True):
     """To write the parts of the manifest of which `plans` are the drafts; with `is_last`, the index too.
 
-    `parts` are written already. `tally` is what they and all drafts add up to; the outcomes that are merged
-    into the drafts now come to it. `repairs`: plans whose outcomes replace what the drafts say, which `tally`
-    then does not count. `gave_up` says why the run was given up, if it was: then the `portions` were not
-    listed, and what has no outcome has failed for that reason. `kept` says why nothing was removed, if so.
+    `parts` are written already, and `tally` is what they and all drafts add up to. `repairs`: plans whose
+    outcomes replace what was written; `tally` is what that adds up to. `gave_up` says why the run was given
+    up, if it was: then the `portions` were not listed, and what has no outcome has failed for that reason.
+    `kept` says why nothing was removed, if so.
     `started` and `finished` are RFC 3339 times.
     """
 
@@ -230,7 +230,7 @@ class Copied(Answer, frozen=True):
 class Written(Answer, frozen=True):
     """The `parts` that were written, and what is new in them: `tally`, and the first failures as `named`.
 
-    New is what the drafts did not say: the outcomes of the plans, and of the repairs.
+    New is what was merged into the drafts, or, if there are repairs, what these have changed.
 
     `plans` and `portions` are still to be written. `manifest`: the index's blob, once it is written.
     """

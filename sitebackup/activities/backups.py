@@ -13,8 +13,8 @@ time, and wherever a process ends, everything that was ever there still is, or i
 from collections.abc import Sequence
 from uuid import uuid4
 
-from sitebackup.blobs.historyname import history_name
 from sitebackup.blobs.container import ABSENT, Blob, Condition, Properties
+from sitebackup.blobs.historyname import history_name
 from sitebackup.digests import md5
 from sitebackup.engine.engine import Engine
 from sitebackup.errors import (

@@ -80,7 +80,7 @@ class Batch:
         return None
 
     async def carry_out_suspects(self) -> str | None:
-        """Carry out the suspects, when all others are done, and while nothing else is under way in the process.
+        """Carry out the suspects, when all others are done, while nothing else is under way in the process.
 
         So nobody else is suspected because of them, and they are not because of anybody else.
         """
@@ -105,7 +105,8 @@ class Batch:
         task = (self._undone(suspects=False) or self._undone(suspects=True))[0]
         breaks = self._attempt.count_a_break(task.path)
         if breaks == MOST_BREAKS:
-            self._end([not_saved(task, "failed", f"its worker ended while it was copied, {MOST_BREAKS} times")])
+            reason = f"its worker ended while it was copied, {MOST_BREAKS} times"
+            self._end([not_saved(task, "failed", reason)])
         self._doubtful = 0
 
     async def _note(self, begun: int, *, is_over: bool = False) -> None:
@@ -119,7 +120,7 @@ class Batch:
             self.advanced = True
 
     async def _slice(self, tasks: Sequence[Task]) -> str | None:
-        """Note that `tasks` are under way, and carry them out; return the first trouble that left one undone."""
+        """Note that `tasks` are under way, and carry them out; return the trouble that left one undone."""
         if not self._is_noted:
             await self._note(len(tasks))
         self._is_noted = False

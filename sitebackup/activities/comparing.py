@@ -3,16 +3,23 @@
 A step reads pages of the container's listing and lines of the manifest, whichever is behind, and pairs them.
 How far it came, and what waits for a partner, is a blob that the next step begins with.
 
-A blob that is not what was saved is looked for in the history: a later run may have put it there. If it is
-not there either, and the run that asks is the one that is verified, an entry that it did not store itself is
-to be copied again.
+A blob that is not what was saved is looked for in the history: a later run may have put it there.
+
+A run that verifies itself makes `backups` what the tree is. An entry that it has not stored itself, and that
+is not what it was, is to be copied again. A blob that was stored for its root, and that it knows nothing of,
+is to be removed: a run that was killed, or a process that came late, has left it.
 """
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from itertools import batched
+
+import msgspec
 
 from sitebackup.activities.checks import find_place
+from sitebackup.activities.losing import lost_blobs
 from sitebackup.activities.pairing import Pairs
 from sitebackup.activities.settling import Settling
 from sitebackup.blobs import blobname
@@ -21,7 +28,7 @@ from sitebackup.digests import root_id
 from sitebackup.engine.engine import Engine
 from sitebackup.messages import Compared, CompareRequest, Findings, Plan
 from sitebackup.ranges import Span
-from sitebackup.records.comparisons import Position, read_state, write_state
+from sitebackup.records.comparisons import Position, State, read_state, write_state
 from sitebackup.records.entries import Entry
 from sitebackup.records.packing import MAX_FILES, pack
 from sitebackup.records.plans import Task
@@ -43,21 +50,21 @@ async def compare(asked: CompareRequest, engine: Engine) -> Compared:
     Raises `FatalError` if there is no manifest.
     """
     saved = await read_saved(engine.catalog, engine.runs, asked.verified)
-    position, pairs = Position(), Pairs()
-    if asked.after:
-        position, entries, blobs = await read_state(engine.runs, asked.run, asked.after)
-        pairs = Pairs.waiting(entries, blobs, position.dropped, position.found)
+    state = await read_state(engine.runs, asked.run, asked.after) if asked.after else State()
+    pairs = Pairs.of(state)
 
     def is_repairable(entry: Entry) -> bool:
         return asked.verified == asked.run and entry.since != asked.run
 
     settling = Settling(engine, is_repairable)
-    step = _Step(saved, position, pairs, settling, engine)
+    step = _Step(saved, state.position, pairs, settling, engine)
     is_done = await step.take()
     root = saved.index.root
     if not is_done:
-        waiting = pairs.entries.values(), pairs.blobs.values()
-        await write_state(engine.runs, asked.run, asked.after + 1, step.position, *waiting)
+        left = State(step.position, pairs.entries.values(), pairs.blobs.values())
+        await write_state(engine.runs, asked.run, asked.after + 1, left)
+    elif asked.verified == asked.run:
+        settling.repairs += await lost_blobs(root, pairs.blobs, engine)
     return Compared(
         findings=settling.findings
         + Findings(checked=pairs.checked, bytes=pairs.bytes, extra=pairs.extra if is_done else 0),
@@ -74,9 +81,12 @@ async def _plan(run: str, root: str, tasks: list[Task], engine: Engine) -> tuple
     if not tasks:
         return ()
     writer = engine.plans.new_plan(run, await engine.disk(root)(lambda: find_place(root, engine)))
-    await writer.add(pack(sorted(tasks, key=lambda task: task.path), MAX_FILES))
+    tasks = sorted(tasks, key=lambda task: task.path)
+    await writer.add(pack((task for task in tasks if not task.gone), MAX_FILES))
+    batches = len(writer.batches)
+    await writer.add(batched((task for task in tasks if task.gone), MAX_FILES, strict=False))
     await writer.close()
-    return (Plan(writer.id, len(writer.batches)),)
+    return (Plan(writer.id, batches, len(writer.batches) - batches),)
 
 
 class _Step:
@@ -162,6 +172,15 @@ class _Step:
         for number, part in enumerate(self._saved.index.parts[begin.part :], begin.part):
             offset = begin.offset if number == begin.part else 0
             async for length, entry in self._saved.lines(part.name, offset):
-                if entry is not None and entry.is_saved and entry.blob is not None:
-                    yield number, offset, entry
+                if entry is not None and (known := self._with_blob(entry)) is not None:
+                    yield number, offset, known
                 offset += length
+
+    def _with_blob(self, entry: Entry) -> Entry | None:
+        """Return an entry with the name of its blob; None if it has none, or has vanished with it."""
+        if entry.is_saved:
+            return entry if entry.blob is not None else None
+        if entry.outcome == "vanished" and entry.previous is None:
+            return None
+        name = blobname.escape(os.path.join(self._saved.index.root, entry.path.removesuffix("/")))
+        return msgspec.structs.replace(entry, blob=name)

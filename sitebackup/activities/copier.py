@@ -37,6 +37,7 @@ from sitebackup.activities.saved import Clock, Read, saved
 from sitebackup.blobs import blobname
 from sitebackup.blobs.container import Blob, Properties
 from sitebackup.concurrently import all_of
+from sitebackup.digests import root_id
 from sitebackup.engine.engine import Engine
 from sitebackup.errors import UnavailableError, printable
 from sitebackup.names import BACKUPS_CONTAINER
@@ -100,6 +101,7 @@ class Copier:
     ) -> None:
         self._run = run
         self._place = place
+        self._root = root_id(place.root)
         self._ends = Ends(engine, place, is_last=is_last)
         self._clock = Clock(is_share=is_share)
         self._backups = Backups(engine)
@@ -172,7 +174,7 @@ class Copier:
             return _Again.CHANGED
         blob = blobname.encode(item.path)
         recheck = self._clock.doubts(content.attributes, began)
-        read = Read.of(item.task, blob, len(content.data), content.md5, content.attributes, recheck=recheck)
+        read = Read.of(item.task, self._root, blob, content, recheck=recheck)
         put = self._backups.put_in_blocks if item.in_blocks else self._backups.put
         return await self._store(item, read, partial(put, blob, content.data))
 
@@ -195,7 +197,7 @@ class Copier:
                 return _Again.CHANGED
         finally:
             stream.close()
-        read = Read.of(item.task, blob, stream.size, stream.md5(), stream.attributes, recheck=recheck)
+        read = Read.of(item.task, self._root, blob, stream, recheck=recheck)
         return await self._store(item, read, partial(self._backups.commit, blob, block_ids))
 
     async def _store(self, item: _Item, read: Read, upload: _Upload) -> Outcome | _Again:
@@ -217,7 +219,7 @@ class Copier:
                 before = item.there
                 await self._look(item)
                 if item.there is None or not read.is_all_of(item.there):
-                    # Blocks that a broken attempt left are a blob to the emulator's Put Blob, and to nothing else.
+                    # Blocks that a broken attempt left are a blob to the emulator's Put Blob alone.
                     item.in_blocks = before is None and item.there is None
                     return _Again.TAKEN
                 etag = item.there.etag  # of an earlier try, whose answer was lost, or of another run

@@ -77,7 +77,7 @@ async def _copy_batch(asked: CopyRequest, engine: Engine) -> Copied:
     outcomes = batch.outcomes
     if any(outcome.entry.outcome == "vanished" for outcome in outcomes):
         await engine.disk(place.root)(lambda: check_not_gone(place))
-    await write_outcomes(engine.runs, asked.run, asked.plan, asked.batch, outcomes)
+    outcomes = await write_outcomes(engine.runs, asked.run, asked.plan, asked.batch, outcomes)
     return Copied(tally=Tally.of(outcome.tally for outcome in outcomes), advanced=True)
 
 

@@ -1,4 +1,4 @@
-"""How it went with one task: its outcome, or a trouble that may pass. The trouble of one is not the others'."""
+"""How it went with one task: its outcome, or a trouble that may pass. That of one is not the others'."""
 
 import logging
 import re
@@ -31,9 +31,7 @@ type End = Outcome | UnavailableError
 def not_saved(task: Task, outcome: NotSaved, reason: str) -> Outcome:
     """Return the outcome of a task that saved nothing; what an earlier run saved is still to be found."""
     previous = task.base.content if task.base is not None else None
-    return Outcome.not_saved(
-        Entry(task.path, task.kind, outcome=outcome, reason=reason, previous=previous)
-    )
+    return Outcome.not_saved(Entry(task.path, task.kind, outcome=outcome, reason=reason, previous=previous))
 
 
 class Ends:
@@ -48,7 +46,10 @@ class Ends:
         self._is_last = is_last
 
     async def of[T](self, task: Task, work: Awaitable[T]) -> T | End:
-        """Return what `work` returns, or the end of its `task`. Raises `FatalError` if nothing can succeed."""
+        """Return what `work` returns, or the end of its `task`.
+
+        Raises `FatalError` if nothing can succeed.
+        """
         try:
             return await work
         except FatalError:

@@ -27,7 +27,7 @@ async def no_baseline() -> Baseline:
 
 @dataclass(slots=True)
 class Found:
-    """What a join has found since it was asked last: `tasks`, and `lines` of so many `entries` for the draft."""
+    """What a join has found since it was asked last: `tasks`, and `lines` of so many `entries` for a draft."""
 
     lines: bytearray = field(default_factory=bytearray)
     entries: int = 0
@@ -159,7 +159,7 @@ def is_unchanged(item: Item, base: Entry, detection: str) -> bool:
     `detection`: `ctime`, `mtime` (without ctime and inode), or `hash`: then files and links are always read.
     """
     attributes = item.attributes
-    if attributes is None or base.outcome is not None or base.recheck or base.kind != item.kind:
+    if attributes is None or not base.is_saved or base.previous or base.recheck or base.kind != item.kind:
         return False
     if item.kind == "directory":
         if item.is_empty != (base.blob is not None):

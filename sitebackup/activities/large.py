@@ -39,7 +39,7 @@ class LargeFiles:
         async with self._memory.hold(HASHED_AT_ONCE):
             while stream.size < size and await self._disk(lambda: stream.hash_next(_HASHED_IN_ONE_GO)):
                 pass
-        if (stream.size, stream.md5()) == (size, digest):
+        if (stream.size, stream.md5) == (size, digest):
             return True
         stream.rewind()
         return False

@@ -146,7 +146,7 @@ class _Listing:
         await self._join.skip_to(end)
         await self._add([])
         await self._close(is_small=is_whole and not self._left)
-        if self._tally.vanished:
+        if self._tally.vanished or self._pending.gone:
             await self._disk(lambda: check_not_gone(place))
         found = self._tally.files + self._pending.files
         _log.log(level, "Found %d file(s) under %s.", found, printable(place.root))

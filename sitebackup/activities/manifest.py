@@ -13,6 +13,7 @@ from typing import Any
 from sitebackup.activities.checks import parse_input
 from sitebackup.activities.merging import Made, make_part, make_unreached
 from sitebackup.activities.repairing import Repairs
+from sitebackup.blobs.container import ABSENT, Condition
 from sitebackup.concurrently import all_of
 from sitebackup.engine.engine import Engine
 from sitebackup.errors import BlobMissingError, UnavailableError
@@ -57,12 +58,12 @@ class _Writing:
 
         async def work() -> None:
             for piece in wanted:
-                if loop.time() >= end or self._trouble is not None:
-                    return
                 try:
                     self._made[piece] = await self._make(piece)
                 except UnavailableError as error:
                     self._trouble = str(error)
+                if loop.time() >= end or self._trouble is not None:
+                    return
 
         await all_of(work() for _ in range(_AT_ONCE))
 
@@ -113,7 +114,8 @@ class _Writing:
             parts=tuple(sorted(chain.from_iterable(found), key=lambda part: part.first)),
             gave_up=asked.gave_up,
         )
-        await write_index(self._engine.catalog, index)
+        there = await self._engine.catalog.find(index_name(asked.run)) if asked.repairs else None
+        await write_index(self._engine.catalog, index, Condition(there.etag) if there else ABSENT)
         return index_name(asked.run)
 
     async def _part(self, reference: PartReference) -> list[Part]:

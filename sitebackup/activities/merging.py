@@ -21,9 +21,9 @@ from sitebackup.records.manifest import Summary, read_index, read_range
 from sitebackup.records.outcomes import Outcome, read_outcomes
 from sitebackup.records.packing import MAX_FILES
 from sitebackup.records.plans import Task
-from sitebackup.records.run_blobs import attempt_name, full, part_name
+from sitebackup.records.run_blobs import attempt_name, new_part, part_name
 from sitebackup.tally import Tally
-from sitebackup.tree.walking import Range
+from sitebackup.tree.keys import Range
 
 _OUTCOME = 1024
 """Bytes that an outcome takes in memory, about."""
@@ -55,7 +55,7 @@ async def make_part(
     async with engine.memory.hold(most * _OUTCOME):
         outcomes = {outcome.path: outcome for outcome in await outcomes_of(asked, plan, engine)}
         merge = _Merge(outcomes, repairs)
-        part = await _write(asked.run, full(plan.id), merge.lines(_draft(asked, plan, engine)), engine)
+        part = await _write(asked.run, new_part(plan.id), merge.lines(_draft(asked, plan, engine)), engine)
     return Made(part, merge.summary)
 
 

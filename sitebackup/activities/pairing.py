@@ -4,11 +4,12 @@ Both come in nearly the same order (it differs where a name is escaped, where a 
 storage compares other units than characters do), so few have to wait for their partner.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
 from sitebackup.blobs.container import Blob
+from sitebackup.records.comparisons import State
 from sitebackup.records.entries import Entry
 
 _WAITING = 50_000
@@ -33,7 +34,8 @@ class Pairs:
 
     Only `_WAITING` of each are kept, for a container may hold any number of blobs that no manifest knows: so
     many blobs were `dropped`. An entry that has to go is a doubt; of those, so many blobs were `found` when
-    storage was asked. `checked` entries have the right content in their blob, so many `bytes` of it.
+    storage was asked. `checked` entries have the right content in their blob, so many `bytes` of it. Those that
+    are not saved only keep their blob from being extra.
     """
 
     entries: dict[str, Entry] = field(default_factory=dict[str, Entry])
@@ -45,10 +47,11 @@ class Pairs:
     doubts: list[Doubt] = field(default_factory=list[Doubt])
 
     @classmethod
-    def waiting(cls, entries: Iterable[Entry], blobs: Iterable[Blob], dropped: int, found: int) -> "Pairs":
+    def of(cls, state: State) -> "Pairs":
         """Go on with what waits, and the counts."""
-        by_name = {entry.blob or "": entry for entry in entries}
-        return cls(by_name, {blob.name: blob for blob in blobs}, dropped, found)
+        entries = {entry.blob or "": entry for entry in state.entries}
+        blobs = {blob.name: blob for blob in state.blobs}
+        return cls(entries, blobs, state.position.dropped, state.position.found)
 
     def add_entry(self, entry: Entry) -> None:
         """Take the next entry of the manifest."""
@@ -77,7 +80,8 @@ class Pairs:
     def doubt(self, count: int, *, ask: bool) -> bool:
         """Let the first entries that wait, so many at most, wait no longer; tell whether there were any."""
         names = list(islice(self.entries, count))
-        self.doubts += [Doubt(self.entries.pop(name), ask=ask) for name in names]
+        waited = [self.entries.pop(name) for name in names]
+        self.doubts += [Doubt(entry, ask=ask) for entry in waited if entry.is_saved]
         return bool(names)
 
     def take_doubts(self) -> Sequence[Doubt]:
@@ -91,6 +95,8 @@ class Pairs:
         return self.dropped + len(self.blobs) - self.found
 
     def _check(self, entry: Entry, blob: Blob) -> None:
+        if not entry.is_saved:
+            return
         wrong = difference(entry, blob)
         if wrong is None:
             self.checked += 1

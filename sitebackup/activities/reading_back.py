@@ -9,8 +9,8 @@ import hashlib
 from collections.abc import Callable
 
 from sitebackup.activities.pairing import difference
-from sitebackup.blobs.historyname import history_name
 from sitebackup.blobs.container import Container
+from sitebackup.blobs.historyname import history_name
 from sitebackup.engine.engine import Engine
 from sitebackup.engine.threads import InThread
 from sitebackup.errors import BlobMissingError, BlobRefusedError, SourceError
@@ -19,6 +19,9 @@ from sitebackup.records.entries import Entry
 
 _READ = 4 * 1024 * 1024
 """Bytes of a blob that are read at once."""
+
+type _Place = tuple[Container, str]
+"""A container, and the name of a blob in it."""
 
 type Begin = Callable[[], Callable[[bytes], object]]
 """Called when content is read from its beginning: returns what takes its pieces."""
@@ -54,17 +57,17 @@ async def read_content(entry: Entry, engine: Engine, begin: Begin, in_thread: In
     """Read the content of an entry in pieces, each hashed and handed on in a thread.
 
     What was handed on counts only if this returns: then it is what was saved. If `backups` has something
-    else, it begins again with what the history has. Raises what is wrong with the blob in `backups` if neither
-    has it: `BlobMissingError`, `OtherContentError` or `BlobRefusedError`.
+    else, it begins again with what the history has. If neither has it, it raises what is wrong with the blob
+    in `backups`: `BlobMissingError`, `OtherContentError` or `BlobRefusedError`.
     """
     here = engine.backups, entry.blob or ""
-    places = [here, (engine.history, history_name(entry.blob or "", entry.md5 or ""))]
+    places: list[_Place] = [here, (engine.history, history_name(entry.blob or "", entry.md5 or ""))]
     if entry.size > _READ and not await _looks_right(entry, engine):
         places.reverse()  # much would be read in vain
-    wrong: dict[tuple[Container, str], BlobMissingError | SourceError] = {}
+    wrong: dict[_Place, BlobMissingError | SourceError] = {}
     for place in places:
         try:
-            return await _read(*place, entry, engine, begin(), in_thread)
+            return await _read(place, entry, engine, begin(), in_thread)
         except (BlobMissingError, OtherContentError, BlobRefusedError) as error:
             wrong[place] = error
     raise wrong[here]
@@ -77,14 +80,10 @@ async def _looks_right(entry: Entry, engine: Engine) -> bool:
 
 
 async def _read(
-    container: Container,
-    name: str,
-    entry: Entry,
-    engine: Engine,
-    take: Callable[[bytes], object],
-    in_thread: InThread,
+    place: _Place, entry: Entry, engine: Engine, take: Callable[[bytes], object], in_thread: InThread
 ) -> None:
     """Read a blob; reading ends soon after it turns out to be longer than it has to be."""
+    container, name = place
     digest, size = hashlib.md5(usedforsecurity=False), 0
 
     def see(data: bytes) -> None:

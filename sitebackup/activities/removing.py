@@ -58,9 +58,13 @@ class Remover:
 def _is_there(place: Place, task: Task) -> bool:
     """Tell whether what was gone is there again. Raises `SourceError`, `SourceUnavailableError`.
 
-    The blob of a directory says that it is empty: it is wrong too when something is in it.
+    What is behind a link, which may have taken a directory's place, is not in the tree. The blob of a directory
+    says that it is empty: it is wrong too when something is in it.
     """
     if task.kind == "directory":
+        return False
+    *parents, _ = task.path.split("/")
+    if any(os.path.islink(place.path("/".join(parents[:depth]))) for depth in range(1, len(parents) + 1)):
         return False
     try:
         with reasons():

@@ -10,7 +10,8 @@ from sitebackup.engine.engine import Engine
 from sitebackup.messages import ManifestRequest, PartReference, Plan
 from sitebackup.records.manifest import Index, read_index
 from sitebackup.records.outcomes import Outcome
-from sitebackup.records.run_blobs import full
+from sitebackup.records.run_blobs import plan_of
+from sitebackup.tree.keys import Range
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,30 +47,32 @@ class Repairs:
             paths = [outcome.path for outcome in outcomes]
             return [_Batch(plan, number, min(paths), max(paths))] if paths else []
 
-        batches = await all_of(look(plan, number) for plan in asked.repairs for number in range(plan.batches))
+        batches = await all_of(
+            look(plan, number) for plan in asked.repairs for number in range(plan.batches + plan.removals)
+        )
         index = await read_index(engine.catalog, asked.run)
         return cls(asked, index, list(chain.from_iterable(batches)), engine)
 
     async def make(self, plan: Plan) -> Made:
         """Write the part of a plan again, unless nothing in it was repaired."""
-        numbers = {part.name: number for number, part in enumerate(self._parts)}
-        number = numbers.get(full(plan.id), numbers.get(plan.id))
+        numbers = {plan_of(part.name): number for number, part in enumerate(self._parts)}
+        number = numbers.get(plan.id)
         if number is None:
             return Made(None)  # there is nothing in it
         part = self._parts[number]
-        end = self._parts[number + 1].first if number + 1 < len(self._parts) else None
-        repairs = await self._within(part.first, end)
+        following = self._parts[number + 1 : number + 2]
+        repairs = await self._within(Range(part.first, following[0].first if following else None))
         if not repairs:
             return Made(PartReference(part.name, part.entries, part.bytes))
         return await make_part(self._asked, plan, self._engine, repairs)
 
-    async def _within(self, begin: str, end: str | None) -> list[Outcome]:
-        near = [each for each in self._batches if each.last >= begin and (end is None or each.first < end)]
-        found = await all_of(
-            outcomes_of_batch(self._asked, each.plan, each.number, self._engine) for each in near
-        )
-        return [
-            outcome
-            for outcome in chain.from_iterable(found)
-            if outcome.path >= begin and (end is None or outcome.path < end)
+    async def _within(self, wanted: Range) -> list[Outcome]:
+        near = [
+            batch
+            for batch in self._batches
+            if batch.last >= wanted.begin and (wanted.end is None or batch.first < wanted.end)
         ]
+        found = await all_of(
+            outcomes_of_batch(self._asked, batch.plan, batch.number, self._engine) for batch in near
+        )
+        return [outcome for outcome in chain.from_iterable(found) if outcome.path in wanted]

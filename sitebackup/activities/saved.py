@@ -1,11 +1,12 @@
 """What was read, as an entry of the manifest; when it is in doubt; what it counts for."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 
 from sitebackup.blobs.container import Blob, Properties
-from sitebackup.records.entries import Entry
+from sitebackup.records.entries import ROOT_MARK, Entry, fields_of
 from sitebackup.records.outcomes import Outcome
 from sitebackup.records.plans import Task
 from sitebackup.tally import Tally
@@ -45,42 +46,54 @@ class Clock:
         return changed > now - DOUBT * _NS
 
 
+class Source(Protocol):
+    """Something that was read: `size` in bytes, MD5 digest of its content, and attributes."""
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def md5(self) -> bytes: ...
+    @property
+    def attributes(self) -> Attributes: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What was read of an item: its `blob`, the blob's `properties`, and the `entry` but for etag and since."""
+    """What was read of an item: its `blob` with the `properties`, and its `entry` without etag and since.
+
+    Besides what the entry says, a blob's metadata have the ID of the root that it was stored for.
+    """
 
     blob: str
     properties: Properties
     entry: Entry
 
     @classmethod
-    def of(
-        cls, task: Task, blob: str, size: int, md5: bytes, attributes: Attributes, *, recheck: bool
-    ) -> "Read":
-        """Return what was read for a task: `size` bytes of content with that MD5 digest."""
+    def of(cls, task: Task, root: str, blob: str, source: Source, *, recheck: bool) -> "Read":
+        """Return what was read for a task of the root with this ID."""
+        attributes = source.attributes
         entry = Entry(
             path=task.path,
             kind=task.kind,
-            size=size,
-            mtime=attributes.mtime,
-            ctime=attributes.ctime,
-            inode=attributes.inode,
-            mode=f"{attributes.mode:o}",
-            uid=attributes.uid,
-            gid=attributes.gid,
+            size=source.size,
+            **fields_of(attributes),
             blob=blob,
-            md5=md5.hex(),
+            md5=source.md5.hex(),
             recheck=recheck,
         )
-        return cls(blob, Properties(md5, content_type(blob), entry.metadata or {}), entry)
+        metadata = {**(entry.metadata or {}), ROOT_MARK: root}
+        return cls(blob, Properties(source.md5, content_type(blob), metadata), entry)
 
     def is_content_of(self, there: Blob | None) -> bool:
         """Tell whether a blob has this content."""
         return there is not None and (there.size, there.md5) == (self.entry.size, self.properties.md5)
 
     def is_all_of(self, there: Blob | None) -> bool:
-        """Tell whether a blob has this content and the metadata."""
-        return there is not None and self.is_content_of(there) and there.metadata == self.properties.metadata
+        """Tell whether a blob has this content and the metadata, whichever root it was stored for."""
+        if there is None or there.metadata is None or not self.is_content_of(there):
+            return False
+        metadata = {key: value for key, value in there.metadata.items() if key != ROOT_MARK}
+        return metadata == self.entry.metadata
 
 
 def saved(task: Task, read: Read, etag: str, run: str, uploaded: int) -> Outcome:
@@ -95,7 +108,7 @@ def saved(task: Task, read: Read, etag: str, run: str, uploaded: int) -> Outcome
 
 
 def _counts(task: Task, entry: Entry, *, is_old: bool) -> Tally:
-    """Compare a file with the run before, whatever an earlier attempt of this run has stored of it already."""
+    """Compare a file with the run before, whatever of it an earlier attempt of this run has stored."""
     tally, base = entry.tally, task.base
     if task.kind != "file":
         return tally

@@ -10,7 +10,6 @@ from sitebackup.engine.engine import Engine
 from sitebackup.messages import Findings
 from sitebackup.records.entries import Entry
 from sitebackup.records.plans import Task
-from sitebackup.tally import NAMED
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +21,7 @@ class _Seen:
 
 
 class Settling:
-    """Settles doubts: an entry is in the history, or it is a repair, or it is a finding.
+    """Settles doubts: an entry is to be copied again, or is in the history, or is a finding.
 
     `is_repairable` tells which entries may be copied again; `repairs` are the tasks for that.
     """
@@ -57,7 +56,7 @@ class Settling:
             if blob is not None:
                 is_there = True
                 wrong = difference(entry, blob)
-            if wrong is not None:
+            if wrong is not None and not self._is_repairable(entry):
                 kept = await self._engine.history.find(history_name(name, entry.md5 or ""))
                 if kept is not None and kept.size == entry.size:
                     wrong = None

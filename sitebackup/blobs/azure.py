@@ -1,6 +1,7 @@
 """A `Container` of an Azure storage account or its emulator."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -12,16 +13,29 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobBlock, ContentSettings
 from azure.storage.blob.aio import ContainerClient
 
-from sitebackup.blobs.container import Blob, Condition, Page, Properties
-from sitebackup.blobs.requests import COPY_STATUS, METADATA, BlobRequests, md5_header, md5_of
+from sitebackup.blobs.blocks import MAX_BLOCKS
+from sitebackup.blobs.container import ABSENT, Blob, Condition, Page, Properties
+from sitebackup.blobs.requests import COPY_STATUS, MAX_COPY_SOURCE, METADATA, BlobRequests, md5_header, md5_of
 from sitebackup.blobs.translation import service_code, translated
-from sitebackup.errors import ConditionNotMetError, StorageUnavailableError
+from sitebackup.digests import md5
+from sitebackup.errors import (
+    BlobMissingError,
+    ConditionNotMetError,
+    SourceConditionNotMetError,
+    StorageUnavailableError,
+)
 
 CALL_TIMEOUT = 300
 """Seconds for one call with all its retries: a peer that stops reading a body ends by no other limit."""
 
 COPY_TIMEOUT = 60
 """Seconds that a call waits for a copy that the service has begun; within an account it ends at once."""
+
+_MAY_BE_THERE = {"BlobAlreadyExists", "PendingCopyOperation", "ConditionNotMet", "TargetConditionNotMet"}
+"""What a copy may be refused with if there is a blob in its place; the third one also for its source."""
+
+_CARRIED = 1024 * 1024
+"""Bytes in a block that passes through the process: few, because `Engine.memory` does not count them."""
 
 _COPY_POLL = 0.5
 """Seconds between two looks at it."""
@@ -66,15 +80,23 @@ class AzureContainer:
     async def copy_from(
         self, source: "AzureContainer", source_name: str, etag: str, name: str
     ) -> Blob | None:
+        address = self._requests.address(source.name, source_name)
+        if len(address) > MAX_COPY_SOURCE:
+            return await self._carry(source, source_name, etag, name)
+
         async def copy() -> str:
             try:
-                return await self._requests.copy(source.name, source_name, etag, self.name, name)
+                return await self._requests.copy(address, etag, self.name, name)
             except HttpResponseError as error:
-                if service_code(error) not in ("BlobAlreadyExists", "PendingCopyOperation"):
+                if service_code(error) not in _MAY_BE_THERE or await self._head(name) is None:
                     raise
                 return "there is a blob"
 
-        return None if await self._write(copy) == "success" else await self._copied(name)
+        try:
+            status = await self._write(copy)
+        except ConditionNotMetError as error:  # there is no blob that could have stood in the way
+            raise SourceConditionNotMetError(str(error)) from error
+        return None if status == "success" else await self._copied(name)
 
     async def set_metadata(self, name: str, metadata: Mapping[str, str], condition: Condition) -> str:
         headers = _metadata(metadata) | _condition(condition)
@@ -160,6 +182,40 @@ class AzureContainer:
                     break
                 await asyncio.sleep(_COPY_POLL)
         raise StorageUnavailableError("Storage has not finished a copy.")
+
+    async def _carry(self, source: "AzureContainer", source_name: str, etag: str, name: str) -> Blob | None:
+        """Do what `copy_from` does, with the content passing through this process in small blocks.
+
+        It takes as long as its content takes: for blobs whose address no request to copy can name.
+        """
+        if (there := await self.find(name)) is not None:
+            return there
+        headers = await source._expected(source_name, etag)
+        blob = _blob(source_name, headers)
+        attempt = uuid.uuid4().hex
+        block_ids: list[str] = []
+        size = max(_CARRIED, -(-blob.size // MAX_BLOCKS))
+        for offset in range(0, blob.size, size):
+            data = await source.get(source_name, offset, size)
+            block_ids.append(f"{attempt}-{len(block_ids):05}")
+            await self.stage(name, block_ids[-1], data, md5(data))
+        await source._expected(source_name, etag)  # so every block was of this content
+        properties = Properties(blob.md5, headers["Content-Type"], blob.metadata or {})
+        try:
+            await self.commit(name, block_ids, properties, ABSENT)
+        except ConditionNotMetError:
+            return await self.find(name)
+        return None
+
+    async def _expected(self, name: str, etag: str) -> Mapping[str, str]:
+        """Return what HEAD says of a blob to copy; raises an error unless it has this `etag`."""
+        async with translated(), asyncio.timeout(CALL_TIMEOUT):
+            headers = await self._head(name)
+        if headers is None:
+            raise BlobMissingError("A blob to copy is missing.")
+        if headers["ETag"] != etag:
+            raise SourceConditionNotMetError("A blob to copy is not what it was.")
+        return headers
 
     async def _write[T](self, upload: Callable[[], Awaitable[T]]) -> T:
         """Run `upload`; when the container is missing, create it and run `upload` again."""

@@ -25,6 +25,9 @@ from azure.storage.blob.aio import BlobServiceClient
 METADATA = "x-ms-meta-"
 """What the header of a piece of metadata begins with."""
 
+MAX_COPY_SOURCE = 2048
+"""Characters in the address of a blob to copy (https://learn.microsoft.com/rest/api/storageservices/copy-blob)."""
+
 COPY_STATUS = "x-ms-copy-status"
 """The header that says what became of the copy that a blob is."""
 
@@ -59,15 +62,14 @@ class BlobRequests:
         response = await self._send("PUT", _path(container, name), headers, data=data)
         return response.headers["ETag"]
 
-    async def copy(self, source: str, source_name: str, etag: str, container: str, name: str) -> str:
-        """Begin to copy a blob with this `etag` to where there is none; return the status of the copy.
+    async def copy(self, source: str, etag: str, container: str, name: str) -> str:
+        """Begin to copy the blob at the address `source`, with this `etag`, to where there is none.
 
-        `source` is a container of the same account, which needs no further authorization. A request without
-        metadata of its own copies that, too. Raises `AzureError`s.
-        https://learn.microsoft.com/rest/api/storageservices/copy-blob
+        Returns the status of the copy. A request without metadata of its own copies that, too. Raises
+        `AzureError`s. https://learn.microsoft.com/rest/api/storageservices/copy-blob
         """
         headers = {
-            "x-ms-copy-source": self._address(_path(source, source_name), {}),
+            "x-ms-copy-source": source,
             "x-ms-source-if-match": etag,
             "If-None-Match": "*",
             "Content-Length": "0",
@@ -125,7 +127,7 @@ class BlobRequests:
     ) -> AsyncHttpResponse:
         request = HttpRequest(
             method,
-            self._address(path, query or {}),
+            self._url_of(path, query or {}),
             content=data,
             headers={"x-ms-version": self._version, "x-ms-date": formatdate(usegmt=True), **headers},
         )
@@ -134,7 +136,11 @@ class BlobRequests:
             raise HttpResponseError(response=response)
         return response
 
-    def _address(self, path: str, query: Mapping[str, str]) -> str:
+    def address(self, container: str, name: str) -> str:
+        """Return the address of a blob, as a request to copy it takes it. It may have a secret in it."""
+        return self._url_of(_path(container, name), {})
+
+    def _url_of(self, path: str, query: Mapping[str, str]) -> str:
         parameters = "&".join(filter(None, [urlencode(query, quote_via=quote), self._signature]))
         return f"{self._url}/{path}" + (f"?{parameters}" if parameters else "")
 

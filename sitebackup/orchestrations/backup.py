@@ -41,7 +41,7 @@ from sitebackup.orchestrations.inputs import read_request
 from sitebackup.orchestrations.listing import list_portions
 from sitebackup.orchestrations.news import News
 from sitebackup.orchestrations.patience import WAITS, GaveUpError, Patience
-from sitebackup.orchestrations.status import Status, as_unchanged
+from sitebackup.orchestrations.status import Status
 from sitebackup.orchestrations.writing import write_manifest
 from sitebackup.ranges import Share
 from sitebackup.request import BackupRequest
@@ -198,33 +198,37 @@ class _Backup:
     def _write(
         self, patience: Patience, gave_up: str | None = None, repairs: tuple[Plan, ...] = ()
     ) -> Steps[None]:
+        listed = self._listed
+        tally, named = (self._status.done, self._named) if repairs else (listed.tally, listed.named)
         request = ManifestRequest(
             run=self._run,
             request=self._request,
             started=self._started,
             finished=_now(self._ctx),
-            plans=self._listed.plans,
-            portions=self._listed.portions if gave_up else (),
+            plans=listed.plans,
+            portions=listed.portions if gave_up else (),
             repairs=repairs,
-            tally=self._listed.tally - as_unchanged(self._status.repaired),
+            tally=tally,
             gave_up=gave_up,
             kept=self._kept,
         )
         written = yield from write_manifest(self._ctx, request, patience)
-        self._named = (*self._listed.named, *written.named)[:NAMED]
+        self._named = (*named, *written.named)[:NAMED]
         self._status.written(f"{names.CATALOG_CONTAINER}/{written.manifest}", request.tally + written.tally)
 
     def _write_in_vain(self, reason: str, repairs: tuple[Plan, ...] = ()) -> Steps[None]:
-        """Write the manifest of a run that was given up, if storage takes it."""
+        """Write the manifest of a run that is given up, if storage takes it."""
         patience = Patience(self._ctx, self._status.wait_for, WAITS[:2])
         with suppress(GaveUpError):
             yield from self._write(patience, reason, repairs)
 
     def _repair(self, plans: tuple[Plan, ...]) -> Steps[None]:
-        """Copy again what is unchanged, but no longer where an earlier run has saved it."""
-        shares = tuple(Share(plan.id, 0, plan.batches) for plan in plans)
+        """Copy again what is not there as an earlier run has saved it; remove what no manifest knows."""
+        shares = tuple(
+            Share(plan.id, 0, plan.batches + (plan.removals if self._kept is None else 0)) for plan in plans
+        )
         try:
-            yield from self._copy(shares, Follower(self._status.copied_again, self._news))
+            yield from self._copy(shares, Follower(self._status.repaired, self._news))
         except GaveUpError as error:
             yield from self._write_in_vain(str(error), plans)
             raise
@@ -237,7 +241,7 @@ class _Backup:
         if self._kept is not None:
             raise BackupFailedError(self._kept)
         done = self._status.done
-        if done.failed and not (self._asked.allow_partial and done.saved):
+        if done.failed and not (self._asked.allow_partial and (done.files or done.links)):
             raise BackupFailedError(
                 words.partial(done.entries, done.failed, self._named, self._status.manifest or "")
             )

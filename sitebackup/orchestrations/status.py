@@ -17,9 +17,8 @@ _AT_WORK = ("listing", "copying", "removing")
 class Status:
     """Counts what was found and what is done, and publishes both with every change.
 
-    `found` and `done` are what the answers of activities add up to, `repaired` what was copied again because
-    the containers had lost it, which `done` counts too. `manifest` is the container and blob of the manifest,
-    once there is one.
+    `found` and `done` are what the answers of activities add up to. `manifest` is the container and blob of
+    the manifest, once there is one.
     """
 
     def __init__(self, ctx: OrchestrationContext, root_id: str) -> None:
@@ -34,7 +33,6 @@ class Status:
         self.manifest: str | None = None
         self.found = Tally()
         self.done = Tally()
-        self.repaired = Tally()
 
     def enter(self, phase: str) -> None:
         """Begin a phase: listing, copying, removing, finishing, done."""
@@ -59,10 +57,8 @@ class Status:
         self.done += answer.tally
         self.wait_for(next(iter(answer.troubles), None))
 
-    def copied_again(self, answer: Copied) -> None:
-        """Add what was copied of entries that were counted as unchanged before."""
-        self.repaired += answer.tally
-        self.done += answer.tally - as_unchanged(answer.tally)
+    def repaired(self, answer: Copied) -> None:
+        """Take note that something was copied again. It is counted already, and the manifest will say it."""
         self.wait_for(next(iter(answer.troubles), None))
 
     def written(self, manifest: str, totals: Tally) -> None:
@@ -139,15 +135,6 @@ class Status:
         return found, msgspec.structs.replace(
             done, files=min(done.files, found.files), bytes=min(done.bytes, found.bytes)
         )
-
-
-def as_unchanged(again: Tally) -> Tally:
-    """Return what entries counted for when they were unchanged, if they count for `again` since."""
-    lost = again.failed + again.vanished
-    files = again.files + lost
-    return Tally(
-        files=files, bytes=again.bytes, links=again.links, directories=again.directories, unchanged=files
-    )
 
 
 def _most(one: Tally, other: Tally) -> Tally:

@@ -47,7 +47,9 @@ class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 async def write_record(catalog: Container, record: RunRecord) -> None:
     """Write the record of a run, over the one that was written when it started."""
     data = json.dumps(msgspec.to_builtins(record), indent=1).encode()
-    metadata = {"state": record.state, "format": str(record.format or "")}
+    metadata = {"state": record.state}
+    if record.format is not None:
+        metadata["format"] = str(record.format)
     await catalog.put(_name(record), data, Properties(md5(data), "application/json", metadata))
 
 

@@ -3,7 +3,8 @@
 A head line, then the entries that wait for their blob, then the blobs that wait for their entry.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
+from dataclasses import dataclass
 from itertools import batched, chain
 
 import msgspec
@@ -29,6 +30,9 @@ class Position(msgspec.Struct, frozen=True):
     found: int = 0
 
 
+_BEGIN = Position()
+
+
 class _Head(msgspec.Struct):
     position: Position
     entries: int
@@ -42,29 +46,28 @@ class _Blob(msgspec.Struct):
     md5: str | None
 
 
-async def write_state(
-    runs: Container,
-    run: str,
-    number: int,
-    position: Position,
-    entries: Collection[Entry],
-    blobs: Iterable[Blob],
-) -> None:
+@dataclass(frozen=True, slots=True)
+class State:
+    """What one step leaves: a position, and what waits."""
+
+    position: Position = _BEGIN
+    entries: Collection[Entry] = ()
+    blobs: Collection[Blob] = ()
+
+
+async def write_state(runs: Container, run: str, number: int, state: State) -> None:
     """Leave what so many steps have come to."""
     writer = LineWriter(runs, comparison_name(run, number))
-    listed = (_Blob(blob.name, blob.size, blob.md5.hex() if blob.md5 else None) for blob in blobs)
-    for rows in batched(chain[msgspec.Struct](entries, listed), 1_000, strict=False):
+    listed = (_Blob(blob.name, blob.size, blob.md5.hex() if blob.md5 else None) for blob in state.blobs)
+    for rows in batched(chain[msgspec.Struct](state.entries, listed), 1_000, strict=False):
         await writer.add(to_lines(rows))
-    await writer.close(head=to_line(_Head(position, len(entries))))
+    await writer.close(head=to_line(_Head(state.position, len(state.entries))))
 
 
-async def read_state(runs: Container, run: str, number: int) -> tuple[Position, list[Entry], list[Blob]]:
-    """Return the position, the entries and the blobs that so many steps have left.
-
-    Raises `BlobMissingError` if they have not.
-    """
+async def read_state(runs: Container, run: str, number: int) -> State:
+    """Return what so many steps have left. Raises `BlobMissingError` if they have not."""
     first, *lines = (await runs.get(comparison_name(run, number))).splitlines()
     head = from_line(first, _Head)
     rows = (from_line(line, _Blob) for line in lines[head.entries :])
     blobs = [Blob(row.name, row.size, bytes.fromhex(row.md5) if row.md5 else None, "") for row in rows]
-    return head.position, list(map(entry_of, lines[: head.entries])), blobs
+    return State(head.position, list(map(entry_of, lines[: head.entries])), blobs)

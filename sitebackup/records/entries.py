@@ -31,6 +31,10 @@ MARKS = {"file": {}, "link": {"is_symlink": "true"}, "directory": {"hdi_isfolder
 """The metadata that says what a blob is, by kind: how azcopy and BlobFuse keep links and directories."""
 
 
+ROOT_MARK = "backup_root"
+"""The metadata that says for which root a blob was stored: its ID. A blob without it is a stranger's."""
+
+
 class Content(msgspec.Struct, frozen=True):
     """Content that is saved: `size` in bytes, `md5` in hexadecimal, and the run that stored it (`since`).
 

@@ -11,15 +11,16 @@ Runs of versions before 0.2 left another format, 1: one blob `<run>/manifest.ndj
 import json
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
 
 import msgspec
 
-from sitebackup.blobs.container import Container, Properties
+from sitebackup.blobs.container import ABSENT, Condition, Container, Properties
 from sitebackup.digests import md5
-from sitebackup.errors import FatalError
+from sitebackup.errors import ConditionNotMetError, FatalError
 from sitebackup.records.entries import Entry, entry_of
 from sitebackup.records.lines import read_lines
 from sitebackup.records.run_blobs import index_name, part_name
@@ -85,10 +86,15 @@ class Summary:
         return cls(Tally.of(part.tally for part in each), list(islice(named, NAMED)))
 
 
-async def write_index(catalog: Container, index: Index) -> None:
-    """Make a manifest readable: all of its parts are written."""
+async def write_index(catalog: Container, index: Index, before: Condition = ABSENT) -> None:
+    """Make a manifest readable: all of its parts are written.
+
+    `before`: the index that it takes the place of. If there is another one, an attempt that came earlier has
+    written it, or one that was made later: it stays.
+    """
     data = json.dumps(msgspec.to_builtins(index), indent=1).encode()
-    await catalog.put(index_name(index.run), data, Properties(md5(data), "application/json"))
+    with suppress(ConditionNotMetError):
+        await catalog.put(index_name(index.run), data, Properties(md5(data), "application/json"), before)
 
 
 async def read_index(catalog: Container, run: str) -> Index:
@@ -138,7 +144,7 @@ async def first_path(catalog: Container, run: str, part: str) -> str:
 
 
 def ranges(index: Index, size: int) -> Sequence[Range]:
-    """Cut the range of all keys where parts of the manifest begin: at most `size` entries each, or one part."""
+    """Cut all keys where parts of the manifest begin: ranges of `size` entries at most, or of one part."""
     begins: list[str] = []
     entries = size
     for part in index.parts:

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from sitebackup.blobs.container import Container, Properties
+from sitebackup.blobs.container import ABSENT, Container, Properties
 from sitebackup.digests import md5
+from sitebackup.errors import ConditionNotMetError
 from sitebackup.records.entries import Entry, from_line, to_lines
 from sitebackup.records.run_blobs import outcomes_name
 from sitebackup.tally import Tally
@@ -33,11 +34,18 @@ class Outcome(msgspec.Struct, frozen=True):
 
 async def write_outcomes(
     container: Container, run: str, plan: str, batch: int, outcomes: Iterable[Outcome]
-) -> None:
-    """Record the outcomes of a batch, sorted by path."""
+) -> Sequence[Outcome]:
+    """Record the outcomes of a batch, sorted by path; return those that count.
+
+    If another attempt has recorded some, those count: nothing of a batch that is done changes any more.
+    """
     ordered: list[Outcome] = sorted(outcomes, key=lambda outcome: outcome.path)
     data = to_lines(ordered)
-    await container.put(outcomes_name(run, plan, batch), data, Properties(md5(data)))
+    try:
+        await container.put(outcomes_name(run, plan, batch), data, Properties(md5(data)), ABSENT)
+    except ConditionNotMetError:
+        return await read_outcomes(container, run, plan, batch)
+    return ordered
 
 
 async def read_outcomes(container: Container, run: str, plan: str, batch: int) -> Sequence[Outcome]:

@@ -16,12 +16,16 @@ What stays is in the container `backup-catalog`.
 
     manifests/<run>/index.json              the manifest's head, and its parts in order
     manifests/<run>/<plan>.ndjson           a draft: what was finished when it was listed; or a whole part
-    manifests/<run>/<plan>.full.ndjson      a part, made of a draft and of the outcomes of its plan
+    manifests/<run>/<plan>-<n>.ndjson       a part, made of a draft and of the outcomes of its plan
     runs/<root ID>/<started>_<run>.json     the record of a run
 
 A plan's ID is its listing attempt's own. Listing a tree twice need not give the same answer, so two attempts
 at one listing must not write into one plan; the orchestration goes on with the plan that was returned to it.
+For the same reason a part that is made of a draft has another name in each attempt: nothing that an index
+names is ever written again.
 """
+
+import uuid
 
 from sitebackup.blobs import blobname
 
@@ -86,9 +90,14 @@ def part_name(run: str, part: str) -> str:
     return f"{manifest_folder(run)}{part}.ndjson"
 
 
-def full(plan: str) -> str:
-    """Return the name of the part that is made of a plan's draft and of its outcomes."""
-    return f"{plan}.full"
+def new_part(plan: str) -> str:
+    """Return a name, not used yet, for a part that is made of a plan's draft and of its outcomes."""
+    return f"{plan}-{uuid.uuid4().hex[:8]}"
+
+
+def plan_of(part: str) -> str:
+    """Return the plan whose entries a part has."""
+    return part.partition("-")[0]
 
 
 def records_folder(root_id: str) -> str:

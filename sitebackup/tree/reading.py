@@ -38,6 +38,11 @@ class Content:
     md5: bytes
     attributes: Attributes
 
+    @property
+    def size(self) -> int:
+        """Bytes of it."""
+        return len(self.data)
+
 
 def content_type(name: str) -> str:
     """Return the media type that a file of this name has; a compressed one's is its compression."""
@@ -48,9 +53,9 @@ def content_type(name: str) -> str:
 
 
 def read(place: Place, path: str, kind: Kind, most: int) -> Content | None:
-    """Read what is at a path relative to the root; None if it is a file of more than `most` bytes, or changed.
+    """Read what is at a path, relative to the root.
 
-    Raises `SourceError` or `SourceUnavailableError`.
+    Returns None for a file that has more than `most` bytes, or changed meanwhile. Raises `SourceError` or `SourceUnavailableError`.
     """
     path = place.path(path)
     with reasons():
@@ -150,8 +155,9 @@ class Stream:
         with reasons():
             return _unchanged(self._before, os.fstat(self._descriptor), self.size)
 
+    @property
     def md5(self) -> bytes:
-        """Return the MD5 digest of everything that was read."""
+        """The MD5 digest of everything that was read."""
         return self._digest.digest()
 
     def close(self) -> None:

@@ -16,15 +16,14 @@ import stat
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from time import monotonic
-from typing import Literal
 
 from sitebackup.errors import has_vanished, is_gone, may_pass, process_trouble
 from sitebackup.tree.attributes import Attributes
 from sitebackup.tree.cutting import cut
-from sitebackup.tree.entries import Entry, Item, Odd, Rest, Unreached, describe
+from sitebackup.tree.entries import Entry, Item, Kind, Odd, Rest, Unreached, describe
 from sitebackup.tree.inside import lies_within
 from sitebackup.tree.keys import Range
-from sitebackup.tree.names import Kind, Names
+from sitebackup.tree.names import NameKind, Names
 from sitebackup.tree.reasons import close, words
 from sitebackup.tree.selecting import Selection
 
@@ -51,10 +50,10 @@ def walk(
     where many names in a row lead to nothing: each step of a walk is a short one.
 
     After a `budget` of names, selected or not, or after so many `seconds`, the last entry is a `Rest`. A walk
-    gets past one name at least, so that rounds of walks come to an end. If reading a directory took long, as
-    many seconds more are given to what was read.
+    gets past one name at least, so that rounds of walks come to an end. The seconds begin when the walk has
+    read the directories on the way to its range.
     """
-    walking = _Walk(root, wanted, budget, selection or Selection(), monotonic() + seconds)
+    walking = _Walk(root, wanted, budget, selection or Selection(), seconds)
     try:
         yield from walking.entries()
     finally:
@@ -78,14 +77,13 @@ class _Directory:
 class _Walk:
     """A walk under way: the directories that it is in, the root first, and how many names it got past."""
 
-    def __init__(
-        self, root: str, wanted: Range, budget: float, selection: Selection, deadline: float
-    ) -> None:
+    def __init__(self, root: str, wanted: Range, budget: float, selection: Selection, seconds: float) -> None:
         self._root = root
         self._wanted = wanted
         self._budget = budget
         self._selection = selection
-        self._deadline = deadline
+        self._seconds = seconds
+        self._deadline = monotonic() + seconds
         self._inside: list[_Directory] = []
         self._passed = 0
 
@@ -152,7 +150,6 @@ class _Walk:
         path = key[:-1]
         directory = _Directory(key, Names(self._room()))
         self._inside.append(directory)
-        begun = monotonic()
         try:
             descriptor = directory.descriptor = self._open(path)
             attributes = Attributes.of(os.fstat(descriptor))
@@ -164,8 +161,8 @@ class _Walk:
             else:
                 yield _trouble(path, error, "directory")
             return
-        ended = monotonic()
-        self._deadline = max(self._deadline, ended + (ended - begun))
+        if not self._passed:  # what reading a huge directory takes must not leave no time for what is in it
+            self._deadline = monotonic() + self._seconds
         self._limit()
         if key in self._wanted:
             yield Item(path, "directory", 0, attributes, is_empty)
@@ -187,7 +184,9 @@ class _Walk:
                 name = entry.name
                 if is_empty and self._counts(entry, key + name):
                     is_empty = False
-                if (low and f"{name}/" < low) or (end is not None and name >= end) or names.passes_over(name):
+                if (name < low and f"{name}/" < low) or (end is not None and name >= end):
+                    continue
+                if names.passes_over(name):
                     continue
                 kind = _kind_of(entry)
                 if kind == "directory":
@@ -212,16 +211,17 @@ class _Walk:
         return max(1, self._budget - self._passed) + 1
 
     def _limit(self) -> None:
-        """Give up names that come too late for the budget, and descriptors, of the directories on the way."""
+        """Give up names of the directories on the way that come too late for the budget, and descriptors."""
+        *above, last = self._inside
         if sum(len(directory.names.held) for directory in self._inside) > 2 * self._budget + 2:
-            room = self._room()
-            for directory in reversed(self._inside):
-                directory.names.keep(max(1, room))
+            room = self._room() - len(last.names.held)
+            for directory in reversed(above):
+                directory.names.reduce(max(1, room))
                 room -= len(directory.names.held)
-        if len(self._inside) > _OPEN:
-            self._inside[-_OPEN - 1].close()
+        if len(above) >= _OPEN:
+            above[-_OPEN].close()
 
-    def _look(self, directory: _Directory, name: str, kind: Kind | Literal["odd"]) -> Entry | None:
+    def _look(self, directory: _Directory, name: str, kind: NameKind) -> Entry | None:
         """Return what an entry is that is no directory; None if it is not selected."""
         path = directory.key + name
         if not self._selection.takes(path, False):
@@ -262,7 +262,7 @@ class _Walk:
         return may_pass(error)
 
 
-def _kind_of(entry: os.DirEntry[str]) -> Kind | Literal["odd"]:
+def _kind_of(entry: os.DirEntry[str]) -> NameKind:
     """Return the kind that a directory says an entry has. Raises `OSError` if the disk does not answer."""
     try:
         if entry.is_file(follow_symlinks=False):

@@ -55,15 +55,19 @@ def test_every_file_of_a_tree_arrives_byte_for_byte_and_nothing_else(app: Runnin
     root = make_tree(tmp_path / "site", SITE)
     document = app.back_up(root)
     assert document["runtimeStatus"] == "Completed", document
-    assert document["output"] == total_bytes(root)
+    size = total_bytes(root)
+    assert document["output"] == size
     assert_container_equals_tree(app.container, root)
     assert document["customStatus"] == {
         "phase": "done",
-        "files": {"total": 14, "done": 14, "failed": 0, "vanished": 0, "skipped": 0},
-        "bytes": {"total": total_bytes(root), "done": total_bytes(root)},
+        "files": {
+            **{"total": 14, "done": 14, "failed": 0, "vanished": 0, "skipped": 0},
+            **{"new": 14, "changed": 0, "unchanged": 0, "gone": 0},
+        },
+        "bytes": {"total": size, "done": size, "uploaded": size + len("index.html")},
         "links": 1,
-        "emptyDirectories": 1,
-        "manifest": f"backup-runs/{document['instanceId']}/manifest.ndjson",
+        "directories": 8,
+        "manifest": f"backup-catalog/manifests/{document['instanceId']}/index.json",
     }
 
 
@@ -86,7 +90,7 @@ def test_an_empty_directory_is_no_backup_unless_that_is_allowed(app: RunningApp,
     assert (allowed["runtimeStatus"], allowed["output"]) == ("Completed", 0)
 
 
-def test_a_second_backup_overwrites_the_first(app: RunningApp, tmp_path: Path) -> None:
+def test_a_second_backup_takes_the_place_of_the_first(app: RunningApp, tmp_path: Path) -> None:
     root = make_tree(tmp_path / "site", {"grows": b"1", "shrinks": Size(9 * 1024 * 1024), "stays": b"same"})
     app.back_up(root)
     (root / "grows").write_bytes(b"longer than before")

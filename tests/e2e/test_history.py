@@ -1,7 +1,5 @@
 """A second backup, and all that is still there of the first one: over HTTP, as a user would see it."""
 
-import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,9 +7,8 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
 
 from localstack.client import Document
-from tests.e2e.support.apps import NewApp, RunningApp
+from tests.e2e.support.apps import RunningApp
 from tests.e2e.support.containers import assert_container_equals_tree
-from tests.e2e.support.proxy import Proxy, Request
 from tests.e2e.support.trees import Size, Tree, make_tree, total_bytes
 from tests.support.past import Read, run_of, tree_of
 
@@ -35,11 +32,6 @@ def reader(blobs: BlobServiceClient) -> Read:
             return None
 
     return read
-
-
-def old_enough(root: Path) -> None:
-    """Wait until nothing in the tree was written so shortly before that it must be read again."""
-    ...
 
 
 def ended(document: Document) -> dict[str, int]:

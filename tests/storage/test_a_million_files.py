@@ -1,11 +1,15 @@
 """A million files, listed and planned by the real activities and driven by the real orchestrations.
 
-Only the disk is synthetic: `walk` yields what it would for a tree that is described, not made. The copies
-are not made either; each notes which files it was to copy.
+Only the disk is synthetic: it shows a walk a tree that is described, not made. The copies are not made
+either; each notes which files it was to copy.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +23,7 @@ from sitebackup.messages import Compared, Copied, CopyRequest, Findings, Written
 from sitebackup.records.packing import MAX_BYTES, MAX_FILES
 from sitebackup.settings import Settings
 from sitebackup.tally import Tally
-from sitebackup.tree.walking import Entry, Item, Left
+from sitebackup.tree import walking
 from tests.storage.conftest import goes_on
 from tests.support.hub import Hub
 from tests.support.memory import MemoryContainer
@@ -27,6 +31,9 @@ from tests.support.memory import MemoryContainer
 MILLION = 1_000_000
 SIZE = 9_000
 """Bytes in each file: full batches, still below `MAX_BYTES`."""
+
+NO_DESCRIPTOR = 1 << 30
+"""No process has so many files open: closing such a descriptor closes nothing."""
 
 
 def wide(directory: str) -> tuple[list[str], int]:
@@ -44,17 +51,57 @@ type Shape = Callable[[str], tuple[list[str], int]]
 """The directories and the number of files in a directory."""
 
 
-def synthetic_walk(shape: Shape, directories: Iterable[str], budget: float) -> Iterator[Entry]:
-    pending, seen = list(directories), 0
-    while pending:
-        if seen >= budget:
-            yield from map(Left, pending)
-            return
-        directory = pending.pop()
-        below, files = shape(directory)
-        seen += 1 + files
-        pending += [f"{directory}/{name}" if directory else name for name in below]
-        yield from (Item(f"{directory}/f{n}", "file", SIZE) for n in range(files))
+@dataclass(frozen=True, slots=True)
+class Name:
+    """An entry of a directory as `os.scandir` gives it."""
+
+    name: str
+    is_directory: bool
+
+    def is_dir(self, *, follow_symlinks: bool) -> bool:
+        return self.is_directory and not follow_symlinks
+
+    def is_file(self, *, follow_symlinks: bool) -> bool:
+        return not self.is_directory and not follow_symlinks
+
+
+class Disk:
+    """What a walk uses of the module `os`, with a tree of that shape at `root`; its files are like `file`."""
+
+    def __init__(self, shape: Shape, root: Path, file: Path) -> None:
+        self._root = str(root)
+        self._directory, self._file = root.lstat(), file.lstat()
+        self._opened = [""]
+
+        @cache
+        def entries(directory: str) -> list[Name]:
+            below, files = shape(directory)
+            return [*(Name(name, True) for name in below), *(Name(f"f{n}", False) for n in range(files))]
+
+        self._entries = entries
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+    def open(self, path: str, _flags: int) -> int:
+        self._opened.append(path.removeprefix(self._root).strip("/"))
+        return NO_DESCRIPTOR + len(self._opened) - 1
+
+    def fstat(self, _descriptor: int) -> os.stat_result:
+        return self._directory
+
+    def stat(self, _name: str, *, dir_fd: int, follow_symlinks: bool) -> os.stat_result:
+        assert dir_fd > NO_DESCRIPTOR
+        assert not follow_symlinks
+        return self._file
+
+    @contextmanager
+    def scandir(self, descriptor: int) -> Generator[Iterator[Name]]:
+        yield iter(self._entries(self._opened[descriptor - NO_DESCRIPTOR]))
+
+
+def lies_within(_descriptor: int, _directory: str) -> bool:
+    return True
 
 
 @pytest.mark.timeout(240)
@@ -62,15 +109,16 @@ def synthetic_walk(shape: Shape, directories: Iterable[str], budget: float) -> I
 def test_every_file_is_in_exactly_one_batch_and_no_history_grows_with_the_tree(
     shape: Shape, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def walk(_root: str, directories: Iterable[str], budget: float, _selection: object) -> Iterator[Entry]:
-        return synthetic_walk(shape, directories, budget)
-
-    monkeypatch.setattr(listing, "walk", walk)
+    root, file = tmp_path / "root", tmp_path / "file"
+    root.mkdir()
+    file.write_bytes(b"x" * SIZE)
+    monkeypatch.setattr(walking, "os", Disk(shape, root, file))
+    monkeypatch.setattr(walking, "lies_within", lies_within)
     runs = MemoryContainer()
     seen: set[str] = set()
     copied = 0
     with asyncio.Runner() as runner:
-        settings = Settings((str(tmp_path),), concurrency=1, list_budget=20_000)
+        settings = Settings((str(root),), concurrency=1, list_budget=20_000)
 
         async def connect() -> Engine:
             return Engine(settings, MemoryContainer(), runs, MemoryContainer(), MemoryContainer())
@@ -100,7 +148,7 @@ def test_every_file_is_in_exactly_one_batch_and_no_history_grows_with_the_tree(
             keep_turns=False,
             at_once=20,
         )
-        run = hub.run(names.BACKUP_SITE_CONTENT, str(tmp_path))
+        run = hub.run(names.BACKUP_SITE_CONTENT, str(root))
         engine.close()
 
     assert run.output == MILLION * SIZE

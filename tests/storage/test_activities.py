@@ -168,7 +168,7 @@ async def test_a_root_that_was_unmounted_is_no_tree_whose_files_have_vanished(
     backups: MemoryContainer, runs: MemoryContainer, tmp_path: Path
 ) -> None:
     make(tmp_path, 14)
-    async with an_engine(backups, runs, tmp_path, list_budget=1) as engine:
+    async with an_engine(backups, runs, tmp_path, list_budget=3) as engine:
         first = await list_tree(engine, tmp_path)
         entered = await list_tree(engine, tmp_path, *first.portions[:1])
         for path in tmp_path.iterdir():
@@ -223,7 +223,7 @@ async def test_directories_that_do_not_answer_are_left_for_later_and_all_others_
     assert answer.troubles == ("A directory cannot be listed now: Host is down.",)
     assert (answer.tally.files, answer.advanced) == (2, True)
     (portion,) = answer.portions
-    assert (await engine.plans.read_portion("run", portion.plan, portion.number))[1] == ["d"]
+    assert (await engine.plans.read_portion("run", portion.plan, portion.number))[1] == ["d/", "d0"]
 
 
 async def test_nothing_is_read_of_another_tree_that_is_at_the_path_when_files_are_copied(
@@ -263,7 +263,7 @@ async def test_a_silent_share_does_not_stop_the_backup_of_another_root(
 async def test_directories_that_do_not_answer_and_nothing_else_are_no_progress(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await leave(cast(MemoryContainer, engine.runs), tmp_path, "d")
+    await leave(cast(MemoryContainer, engine.runs), tmp_path, "d/", "d0")
     monkeypatch.setattr(listing, "walk", a_walk_of(Unreached("d", "Host is down")))
     answer = await list_tree(engine, tmp_path, Portion("p", 0))
     assert (len(answer.troubles), len(answer.portions), answer.advanced) == (1, 1, False)
@@ -272,7 +272,7 @@ async def test_directories_that_do_not_answer_and_nothing_else_are_no_progress(
 async def test_a_directory_that_does_not_answer_has_failed_when_nobody_will_list_it_again(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await leave(cast(MemoryContainer, engine.runs), tmp_path, "d")
+    await leave(cast(MemoryContainer, engine.runs), tmp_path, "d/", "d0")
     monkeypatch.setattr(listing, "walk", a_walk_of(Unreached("d", "Input/output error")))
     request = ListRequest("run", str(tmp_path), (Portion("p", 0),), last=True)
     answer = Listed.from_json(await answer_of(get_file_list, request, engine))
@@ -280,12 +280,13 @@ async def test_a_directory_that_does_not_answer_has_failed_when_nobody_will_list
 
 
 async def test_an_entry_that_the_listing_cannot_save_is_an_outcome_of_the_listing(
-    engine: Engine, runs: MemoryContainer, tmp_path: Path
+    engine: Engine, runs: MemoryContainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make(tmp_path, 3)
-    os.mkfifo(tmp_path / "fifo")
-    await leave(runs, tmp_path, "d0", "gone", "")
-    answer = await list_tree(engine, tmp_path, Portion("p", 0))
+    (tmp_path / "file").touch()
+    fifo = Odd("fifo", "skipped", "fifo")
+    gone = Odd("gone", "vanished", "vanished while the tree was listed", "directory")
+    monkeypatch.setattr(listing, "walk", a_walk_of(fifo, gone))
+    answer = await list_tree(engine, tmp_path)
     assert (answer.tally.vanished, answer.tally.skipped) == (1, 1)
     (plan,) = answer.plans
     assert plan.odd
@@ -296,10 +297,10 @@ async def test_an_entry_that_the_listing_cannot_save_is_an_outcome_of_the_listin
     ]
 
 
-async def leave(runs: MemoryContainer, root: Path, *directories: str) -> None:
-    """Leave `directories` to list as portion 0 of the plan "p"."""
+async def leave(runs: MemoryContainer, root: Path, begin: str, end: str) -> None:
+    """Leave a range to list as portion 0 of the plan "p"."""
     place = (str(root), os.path.realpath(root), marker(os.path.realpath(root)))
-    lines = b"".join(json.dumps(row).encode() + b"\n" for row in [place, *directories])
+    lines = b"".join(json.dumps(row).encode() + b"\n" for row in (place, begin, end))
     await runs.put("run/plans/p.left-0.ndjson", lines, Properties())
 
 
@@ -365,7 +366,7 @@ async def test_what_was_planned_is_not_touched_either_once_it_is_outside_the_all
     make(tmp_path / "site", 14)
     (tmp_path / "other").mkdir()
     (tmp_path / "root").symlink_to("site")
-    async with an_engine(backups, runs, tmp_path, list_budget=1) as engine:
+    async with an_engine(backups, runs, tmp_path, list_budget=3) as engine:
         first = await list_tree(engine, tmp_path / "root")
         (plan,) = (await list_tree(engine, tmp_path / "root", *first.portions[:1])).plans
     (tmp_path / "root").unlink()

@@ -2,13 +2,25 @@
 
 import hashlib
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
+from sitebackup.blobs import requests
+from sitebackup.blobs.azure import AzureContainer
 from sitebackup.blobs.container import ABSENT, Blob, Condition, Container, Properties
-from sitebackup.errors import BlobRefusedError, ConditionNotMetError, FatalError, StorageUnavailableError
+from sitebackup.errors import (
+    BlobMissingError,
+    BlobRefusedError,
+    ConditionNotMetError,
+    FatalError,
+    SourceConditionNotMetError,
+    StorageUnavailableError,
+)
+from tests.support.memory import MemoryContainer
 
 
 def md5(data: bytes) -> bytes:
@@ -146,3 +158,166 @@ async def test_a_listing_is_sorted_and_stops_at_its_prefix(container: Container)
         await container.put(name, b"", Properties())
     assert await names_in(container, "b/") == ["b/10", "b/2"]
     assert await names_in(container) == ["a/1", "b", "b/10", "b/2", "c"]
+
+
+def whole(name: str, data: bytes, etag: str, metadata: dict[str, str]) -> Blob:
+    return Blob(name, len(data), md5(data), etag, metadata)
+
+
+@pytest.fixture
+def source(request: pytest.FixtureRequest, container: Container) -> Container:
+    """Another container, of the same kind and account as `container`."""
+    if isinstance(container, MemoryContainer):
+        return MemoryContainer()
+    return request.getfixturevalue("storage").container(f"test-{uuid.uuid4().hex}")
+
+
+@pytest.mark.parametrize("name", ["a/b c/ü🎉%41+&?#.txt", "日" * 300])
+@pytest.mark.parametrize("data", [b"", b"hello", bytes(range(250)) * 10_000])
+async def test_a_copy_has_what_its_source_has_and_the_container_is_made_for_it(
+    container: Container, source: Container, name: str, data: bytes
+) -> None:
+    etag = await source.put(name, data, Properties(md5(data), "text/plain", {"mode": "644"}))
+    assert await container.copy_from(source, name, etag, f"{name}/copy") is None
+    copy = await container.find(f"{name}/copy")
+    assert copy is not None
+    assert copy == whole(f"{name}/copy", data, copy.etag, {"mode": "644"})
+    assert await container.get(copy.name) == data
+    assert await source.find(name) == whole(name, data, etag, {"mode": "644"})
+
+
+@pytest.mark.parametrize("name", ["short", "日" * 300])
+async def test_a_copy_never_overwrites_and_returns_what_is_there(
+    container: Container, source: Container, name: str
+) -> None:
+    etag = await source.put(name, b"new", Properties(md5(b"new")))
+    there = await container.put(name, b"first", Properties(md5(b"first"), None, {"a": "b"}))
+    assert await container.copy_from(source, name, etag, name) == whole(name, b"first", there, {"a": "b"})
+    assert await container.get(name) == b"first"
+
+
+@pytest.mark.parametrize("name", ["short", "日" * 300])
+async def test_a_copy_is_of_the_content_with_its_etag_or_there_is_none(
+    container: Container, source: Container, name: str
+) -> None:
+    older = await source.put(name, b"older", Properties())
+    await source.put(name, b"newer", Properties())
+    with pytest.raises(SourceConditionNotMetError):
+        await container.copy_from(source, name, older, "copy")
+    with pytest.raises(BlobMissingError):
+        await container.copy_from(source, f"{name}-other", older, "copy")
+    await source.delete(name)
+    with pytest.raises(BlobMissingError):
+        await container.copy_from(source, name, older, "copy")
+    assert await container.find("copy") is None
+
+
+async def test_there_is_nothing_to_copy_in_a_container_that_does_not_exist(
+    container: Container, source: Container
+) -> None:
+    with pytest.raises(BlobMissingError):
+        await container.copy_from(source, "any", '"0x8DE0000000000"', "copy")
+
+
+async def test_a_copy_stays_when_its_source_is_overwritten_or_deleted(
+    container: Container, source: Container
+) -> None:
+    etag = await commit(source, b"first", ABSENT)
+    await container.copy_from(source, "blob", etag, "copy")
+    etag = await commit(source, b"second", Condition(etag))
+    assert await source.delete("blob", Condition(etag))
+    assert await container.get("copy") == b"first"
+
+
+async def test_a_copy_goes_back_the_way_it_came(container: Container, source: Container) -> None:
+    etag = await source.put("a", b"content", Properties(md5(b"content")))
+    await container.copy_from(source, "a", etag, "copy")
+    await source.delete("a")
+    copy = await container.find("copy")
+    assert copy is not None
+    await source.copy_from(container, "copy", copy.etag, "a")
+    assert await source.get("a") == b"content"
+
+
+async def test_metadata_is_replaced_under_an_etag_and_the_content_stays(container: Container) -> None:
+    first = await container.put("a", b"x", Properties(md5(b"x"), "text/plain", {"mode": "644", "old": "1"}))
+    second = await container.set_metadata("a", {"mode": "600", "owner": "a b"}, Condition(first))
+    assert second != first
+    assert await container.find("a") == whole("a", b"x", second, {"mode": "600", "owner": "a b"})
+    with pytest.raises(ConditionNotMetError):
+        await container.set_metadata("a", {}, Condition(first))
+    assert await container.find("a") == whole("a", b"x", second, {"mode": "600", "owner": "a b"})
+    assert await container.get("a") == b"x"
+
+
+async def test_a_blob_that_is_gone_has_no_metadata_to_set(container: Container) -> None:
+    with pytest.raises(ConditionNotMetError):  # the container is not there either
+        await container.set_metadata("a", {}, Condition('"0x8DE0000000000"'))
+    etag = await container.put("a", b"", Properties())
+    await container.delete("a")
+    with pytest.raises(ConditionNotMetError):
+        await container.set_metadata("a", {}, Condition(etag))
+
+
+async def test_a_blob_is_deleted_once(container: Container) -> None:
+    assert not await container.delete("a")  # the container is not there either
+    etag = await container.put("a", b"", Properties())
+    assert await container.delete("a")
+    assert await container.find("a") is None
+    assert not await container.delete("a")
+    assert not await container.delete("a", Condition(etag))
+
+
+async def test_a_blob_is_deleted_under_its_etag_and_never_under_an_older_one(container: Container) -> None:
+    older = await container.put("a", b"older", Properties())
+    newer = await container.put("a", b"newer", Properties())
+    with pytest.raises(ConditionNotMetError):
+        await container.delete("a", Condition(older))
+    assert await container.get("a") == b"newer"
+    assert await container.delete("a", Condition(newer))
+    assert await names_in(container) == []
+
+
+async def test_a_blob_that_is_put_again_after_its_deletion_has_another_etag(container: Container) -> None:
+    first = await container.put("a", b"same", Properties())
+    await container.delete("a")
+    assert await container.put("a", b"same", Properties(), ABSENT) != first
+
+
+async def test_a_listing_has_metadata_if_it_is_asked_for(container: Container) -> None:
+    state = {"state": "running", "note": "a < b & c"}
+    etag = await container.put("runs/1", b"{}", Properties(md5(b"{}"), None, state))
+    await container.put("runs/2", b"", Properties())
+    blobs = [blob async for blob in container.list("runs/", metadata=True)]
+    assert blobs[0] == whole("runs/1", b"{}", etag, state)
+    assert blobs[1].metadata == {}
+    assert [blob.metadata async for blob in container.list("runs/")] == [None, None]
+    assert (await container.page("runs/", metadata=True)).blobs == tuple(blobs)
+
+
+async def test_a_listing_can_be_taken_up_at_the_marker_of_a_page(
+    container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MemoryContainer, "page_size", 3)
+    if isinstance(container, AzureContainer):
+        small_pages(monkeypatch, 3)
+    for number in range(8):
+        await container.put(f"p/{number}", b"", Properties())
+    await container.put("q", b"", Properties())
+    first = await container.page("p/")
+    assert [blob.name for blob in first.blobs] == ["p/0", "p/1", "p/2"]
+    await container.delete("p/4")  # between two pages
+    second = await container.page("p/", first.marker)
+    third = await container.page("p/", second.marker)
+    assert [blob.name for blob in second.blobs + third.blobs] == ["p/3", "p/5", "p/6", "p/7"]
+    assert third.marker == ""
+    assert await names_in(container, "p/") == [f"p/{number}" for number in (0, 1, 2, 3, 5, 6, 7)]
+
+
+def small_pages(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Ask storage for pages of `size` blobs: its own would take thousands."""
+
+    def asking(query: Mapping[str, str], **options: Any) -> str:
+        return urlencode({**query, "maxresults": size} if query.get("comp") == "list" else query, **options)
+
+    monkeypatch.setattr(requests, "urlencode", asking)

@@ -11,7 +11,6 @@ import pytest
 from azure.storage.blob import BlobClient
 
 from localstack.azurite import Azurite
-from sitebackup.activities import copier as copying
 from sitebackup.activities.copier import SINGLE_PUT, SLACK, Copier
 from sitebackup.blobs.account import Storage
 from sitebackup.blobs.blocks import BLOCK
@@ -19,12 +18,17 @@ from sitebackup.blobs.container import Condition, Container, Properties
 from sitebackup.concurrently import all_of
 from sitebackup.engine.engine import Engine
 from sitebackup.engine.limits import ByteBudget
-from sitebackup.errors import BlobRefusedError, SourceError, StorageUnavailableError, VanishedError
+from sitebackup.errors import BlobRefusedError, StorageUnavailableError
+from sitebackup.records.entries import Entry
+from sitebackup.records.outcomes import Outcome
+from sitebackup.records.plans import Task
 from sitebackup.settings import Settings
+from sitebackup.tally import Tally
+from sitebackup.tree.attributes import Attributes
 from sitebackup.tree.place import Place
-from sitebackup.tree.reading import Attributes, read
-from sitebackup.tree.walking import Item
+from sitebackup.tree.reading import read
 from tests.support.memory import MemoryContainer
+from tests.support.tasks import place_of, save, saved
 
 MEMORY = 4 * BLOCK
 
@@ -61,15 +65,6 @@ def noise(size: int) -> bytes:
     return os.urandom(min(size, 65_536)) * (size // 65_536 + 1)
 
 
-async def copy(engine: Engine, path: Path, size: int) -> copying.Copied:
-    """Copy the file at `path` as an item of the directory that it is in."""
-    place = Place(str(path.parent), os.path.realpath(path.parent))
-    [end] = await Copier(engine, place).copy([Item(path.name, "file", size)])
-    if not isinstance(end, copying.Copied):
-        raise end
-    return end
-
-
 def name_of(path: Path) -> str:
     return str(path)[1:]
 
@@ -81,11 +76,15 @@ async def test_a_file_of_any_size_arrives_whole(
     path = tmp_path / "file"
     data = noise(size)[:size]
     path.write_bytes(data)
-    copied = await copy(engine, path, size)
+    entry = await saved(engine, path)
     assert await container.get(name_of(path)) == data
-    assert copied.size == size
-    assert copied.md5 == hashlib.md5(data, usedforsecurity=False).digest()
-    assert copied.attributes.mtime_ns == path.stat().st_mtime_ns
+    assert entry.size == size
+    assert entry.md5 == hashlib.md5(data, usedforsecurity=False).hexdigest()
+    status = path.stat()
+    assert (entry.mtime or "").endswith(f".{status.st_mtime_ns % 10**9:09d}Z")
+    assert (entry.ctime or "").endswith(f".{status.st_ctime_ns % 10**9:09d}Z")
+    assert (entry.inode, entry.mode) == (status.st_ino, f"{status.st_mode:o}")
+    assert (entry.uid, entry.gid) == (status.st_uid, status.st_gid)
 
 
 @pytest.mark.parametrize("size", [5, SINGLE_PUT + 5])
@@ -94,7 +93,7 @@ async def test_the_blob_carries_the_md5_of_the_file(
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(noise(size)[:size])
-    await copy(new_engine(storage.container("md5")), path, size)
+    await saved(new_engine(storage.container("md5")), path)
     connection = azurite.connection_string
     with BlobClient.from_connection_string(connection, "md5", name_of(path)) as blob:
         expected = hashlib.md5(path.read_bytes(), usedforsecurity=False).digest()
@@ -107,7 +106,7 @@ async def test_a_file_of_another_size_than_listed_is_copied_as_it_is_now(
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(noise(now)[:now])
-    assert (await copy(engine, path, listed)).size == now
+    assert (await saved(engine, path, size=listed)).size == now
     assert await container.get(name_of(path)) == path.read_bytes()
 
 
@@ -117,9 +116,9 @@ async def test_two_copies_of_a_large_file_at_once_leave_one_of_its_versions_whol
     path = tmp_path / "file"
     data = noise(4 * BLOCK)
     path.write_bytes(data)
-    done = await asyncio.gather(*(copy(engine, path, len(data)) for _ in range(3)), return_exceptions=True)
+    done = await asyncio.gather(*(saved(engine, path) for _ in range(3)), return_exceptions=True)
     assert any(not isinstance(result, BaseException) for result in done)
-    assert all(isinstance(result, StorageUnavailableError | copying.Copied) for result in done)
+    assert all(isinstance(result, StorageUnavailableError | Entry) for result in done)
     assert await container.get(name_of(path)) == data
 
 
@@ -147,7 +146,7 @@ async def test_a_file_that_changes_once_while_it_is_read_is_read_again(
             path.write_bytes(data)
 
     container = TouchedWhileRead(change_once)
-    await copy(new_engine(container, BLOCK), path, 12 * BLOCK)
+    await saved(new_engine(container, BLOCK), path)
     assert await container.get(name_of(path)) == path.read_bytes()
 
 
@@ -164,7 +163,7 @@ async def test_a_file_that_is_cut_off_while_it_is_read_is_read_again_and_no_empt
             await super().stage(name, block_id, data, md5)
 
     container = RefusesEmptyBlocks(lambda: os.truncate(path, 100))
-    assert (await copy(new_engine(container, BLOCK), path, 12 * BLOCK)).size == 100
+    assert (await saved(new_engine(container, BLOCK), path)).size == 100
     assert await container.get(name_of(path)) == path.read_bytes()
 
 
@@ -183,8 +182,10 @@ async def test_a_write_whose_time_is_set_back_is_not_saved_torn(
                 os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
     container = TouchedWhileRead(change_once)
-    copied = await copy(new_engine(container, BLOCK), path, 4 * BLOCK)
-    assert copied.attributes.mtime_ns == path.stat().st_mtime_ns == before.st_mtime_ns
+    entry = await saved(new_engine(container, BLOCK), path)
+    assert path.stat().st_mtime_ns == before.st_mtime_ns
+    assert entry.mtime == Attributes.of(before).mtime
+    assert entry.ctime == Attributes.of(path.stat()).ctime
     assert set(await container.get(name_of(path))) == set(b"2")
 
 
@@ -199,36 +200,37 @@ async def test_a_file_that_never_stops_changing_fails_and_leaves_no_blob(
             file.write(b"more")
 
     container = TouchedWhileRead(grow)
-    with pytest.raises(SourceError, match="changed while being read, 3 times"):
-        await copy(new_engine(container, BLOCK), path, 4 * BLOCK)
+    entry = (await save(new_engine(container, BLOCK), path)).entry
+    assert (entry.outcome, entry.reason) == ("failed", "changed while being read, 3 times")
     assert container.blobs == {}
 
 
 def test_a_modification_time_that_no_calendar_has_is_the_epochs() -> None:
     for seconds in (-(2**40), 2**40, 2**60):
-        assert Attributes(seconds * 10**9, 0, 0, 0).mtime == "1970-01-01T00:00:00.000000000Z"
+        assert Attributes(seconds * 10**9, 0, 0, 0, 0, 0, 0).mtime == "1970-01-01T00:00:00.000000000Z"
 
 
 def test_a_file_that_has_more_content_than_its_size_says_is_not_saved_empty() -> None:
     assert Path("/proc/version").stat().st_size == 0
-    assert read(Place("/proc", "/proc"), Item("version"), SLACK) is None
+    assert read(Place("/proc", "/proc"), "version", "file", SLACK) is None
 
 
 async def test_an_empty_directory_that_has_become_a_link_has_failed_and_not_vanished(
     engine: Engine, tmp_path: Path
 ) -> None:
     (tmp_path / "current").symlink_to("release")
-    (failed,) = await Copier(engine, Place(str(tmp_path), str(tmp_path))).copy([Item("current", "directory")])
-    assert isinstance(failed, SourceError)
-    assert not isinstance(failed, VanishedError)
+    assert (await save(engine, tmp_path / "current", kind="directory")).entry.outcome == "failed"
 
 
 @pytest.mark.parametrize("size", [1, SINGLE_PUT + 1])
 async def test_a_file_that_is_gone_has_vanished(engine: Engine, tmp_path: Path, size: int) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "gone", tmp_path / "file" / "gone"):
-        with pytest.raises(VanishedError, match="vanished since it was listed"):
-            await copy(engine, path, size)
+        outcome = await save(engine, path, kind="file", size=size)
+        assert outcome == Outcome(
+            Entry(path.name, "file", outcome="vanished", reason="vanished since it was listed"),
+            Tally(vanished=1),
+        )
 
 
 async def test_what_took_a_files_place_is_not_opened_as_a_file(engine: Engine, tmp_path: Path) -> None:
@@ -236,17 +238,18 @@ async def test_what_took_a_files_place_is_not_opened_as_a_file(engine: Engine, t
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "directory").mkdir()
     for name, reason in (("link", "symbolic link"), ("fifo", "fifo"), ("directory", "directory")):
-        with pytest.raises(SourceError, match=f"is a {reason} now"):
-            await asyncio.wait_for(copy(engine, tmp_path / name, 1), 5)
+        entry = (await asyncio.wait_for(save(engine, tmp_path / name, kind="file", size=1), 5)).entry
+        assert (entry.outcome, entry.reason) == ("failed", f"is a {reason} now")
 
 
 async def test_a_name_that_storage_cannot_hold_is_the_files_own_failure(
     engine: Engine, tmp_path: Path
 ) -> None:
     (tmp_path / "f").touch()
-    [refused] = await Copier(engine, Place("/" + "long/" * 250, str(tmp_path))).copy([Item("f")])
-    assert isinstance(refused, BlobRefusedError)
-    assert "longer than 1024" in str(refused)
+    [end] = await Copier(engine, Place("/" + "long/" * 250, str(tmp_path))).save([Task("f", "file")])
+    assert isinstance(end, Outcome)
+    assert end.entry.outcome == "failed"
+    assert "longer than 1024" in (end.entry.reason or "")
 
 
 async def test_of_items_that_are_read_together_each_has_its_own_end(
@@ -256,18 +259,18 @@ async def test_of_items_that_are_read_together_each_has_its_own_end(
     (tmp_path / "grown").write_bytes(noise(SINGLE_PUT + 1))
     (tmp_path / "link").symlink_to("whole")
     (tmp_path / "empty").mkdir()
-    items = [
-        Item("whole", "file", 5),
-        Item("gone", "file", 5),
-        Item("grown", "file", 5),
-        Item("link", "link"),
-        Item("empty", "directory"),
-        Item("link", "file", 5),
+    tasks = [
+        Task("whole", "file", 5),
+        Task("gone", "file", 5),
+        Task("grown", "file", 5),
+        Task("link", "link"),
+        Task("empty/", "directory"),
+        Task("link", "file", 5),
     ]
 
-    copied = await Copier(engine, Place(str(tmp_path), os.path.realpath(tmp_path))).copy(items)
+    done = await Copier(engine, place_of(tmp_path)).save(tasks)
 
-    ends = [end.size if isinstance(end, copying.Copied) else str(end) for end in copied]
+    ends = [end.entry.reason or end.entry.size for end in done if isinstance(end, Outcome)]
     grown = (tmp_path / "grown").stat().st_size
     assert ends == [5, "vanished since it was listed", grown, 5, 0, "is a symbolic link now"]
     assert await container.get(name_of(tmp_path / "link")) == b"whole"
@@ -290,6 +293,6 @@ async def test_memory_is_given_back_when_storage_fails(new_engine: NewEngine, tm
     for size in (10, 20 * BLOCK):
         path.write_bytes(noise(size))
         with pytest.raises(StorageUnavailableError):
-            await copy(engine, path, size)
+            await save(engine, path)
     assert await asyncio.wait_for(engine.memory.acquire(MEMORY), 1) == MEMORY
     await asyncio.wait_for(all_of(engine.transfers.acquire() for _ in range(8)), 1)

@@ -64,15 +64,19 @@ async def test_a_shared_access_signature_is_enough(azurite: Azurite) -> None:
         parts["AccountName"],
         parts["AccountKey"],
         ResourceTypes(container=True, object=True),
-        AccountSasPermissions(read=True, write=True, list=True, create=True),
+        AccountSasPermissions(read=True, write=True, list=True, create=True, delete=True),
         datetime.now(UTC) + timedelta(minutes=5),
     )
     endpoint = f"BlobEndpoint={parts['BlobEndpoint']};SharedAccessSignature={signature}"
     storage = connect({"AzureWebJobsStorage": endpoint})
-    container = storage.container(f"test-{uuid.uuid4().hex}")
+    name = f"test-{uuid.uuid4().hex}"
+    container = storage.container(name)
     try:
-        await container.put("a b/ü", b"hello", Properties())
+        etag = await container.put("a b/ü", b"hello", Properties())
         assert await container.get("a b/ü") == b"hello"
+        await storage.container(f"{name}-copies").copy_from(container, "a b/ü", etag, "copy/ü")
+        assert await storage.container(f"{name}-copies").get("copy/ü") == b"hello"
+        assert await container.delete("a b/ü")
         assert "sig=" not in storage.url
     finally:
         await storage.close()

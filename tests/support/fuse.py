@@ -43,6 +43,8 @@ class Share:
     def __init__(self, source: Path, point: Path) -> None:
         self.source, self.point = source, point
         self.trouble: Trouble = lambda operation, path: None
+        self.tells_kinds = True
+        """Whether a directory says of what kind an entry is; else whoever wants to know must ask each."""
         self._nodes, self._paths = {"": 1}, {1: ""}
         self._device = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
         self._ended, self._end = os.pipe()
@@ -141,12 +143,11 @@ class Share:
         self._paths[node] = path
         return node
 
-    @staticmethod
-    def _entries(directory: Path, offset: int, size: int) -> bytes:
+    def _entries(self, directory: Path, offset: int, size: int) -> bytes:
         data = b""
         names = sorted(entry.name for entry in directory.iterdir())[offset : offset + _BATCH]
         for index, name in enumerate(names, offset + 1):
-            kind = stat.S_IFMT((directory / name).lstat().st_mode) >> 12
+            kind = stat.S_IFMT((directory / name).lstat().st_mode) >> 12 if self.tells_kinds else 0
             encoded = os.fsencode(name)
             entry = struct.pack("=QQII", index, index, len(encoded), kind) + encoded
             entry += b"\0" * (-len(entry) % 8)

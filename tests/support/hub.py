@@ -27,6 +27,7 @@ type Activity = Callable[[Any], Any]
 _COMPLETIONS = {
     "taskCompleted",
     "taskFailed",
+    "eventRaised",
     "timerFired",
     "subOrchestrationInstanceCompleted",
     "subOrchestrationInstanceFailed",
@@ -88,6 +89,7 @@ class Hub:
         self._random = random.Random(seed)  # noqa: S311 - an order of completion, no secret
         self._keep_turns = keep_turns
         self._at_once = at_once
+        self._raised: dict[str, list[pb.HistoryEvent]] = {}
         self._registry = _Registry()
         for name, orchestrator in ORCHESTRATORS.items():
             self._registry.add_named_orchestrator(name, orchestrator)
@@ -99,16 +101,24 @@ class Hub:
         pending = [events.new_execution_started_event(name, instance_id, json.dumps(orchestration_input))]
         open_tasks: list[pb.OrchestratorAction] = []
         while pending:
-            for action in self._turn(instance, pending):
-                if action.HasField("completeOrchestration"):
-                    self._complete(instance, action.completeOrchestration)
-                    return instance
-                instance.history.append(_scheduled(action))
-                open_tasks.append(action)
+            raised = self._raised.get(instance_id, [])
+            for new in [*([event] for event in raised), pending]:
+                for action in self._turn(instance, new):
+                    if action.HasField("completeOrchestration"):
+                        self._complete(instance, action.completeOrchestration)
+                        return instance
+                    instance.history.append(_scheduled(action))
+                    open_tasks.append(action)
+            raised.clear()
             self._random.shuffle(open_tasks)
             completed, open_tasks = open_tasks[: self._at_once], open_tasks[self._at_once :]
             pending = [self._perform(task, instance_id) for task in completed]
         raise AssertionError(f"{name} waits for nothing and does not end")
+
+    def raise_event(self, name: str, data: Any, instance_id: str = "run") -> None:
+        """Raise an event for an orchestration that runs: it hears of it before anything else."""
+        raised = self._raised.setdefault(instance_id, [])
+        raised.append(events.new_event_raised_event(name, json.dumps(data)))
 
     def execute(
         self, instance_id: str, old: Sequence[pb.HistoryEvent], new: Sequence[pb.HistoryEvent]

@@ -76,7 +76,6 @@ class World:
         """Back up the root, or another one that is below it or above it, to the end of the run."""
         self._numbers += 1
         activities = {name: self._activity(body) for name, body in ACTIVITIES.items()}
-        activities[names.READ_PROGRESS] = lambda _: {}
         hub = Hub(activities, seed=self._random.randrange(1 << 30), keep_turns=False)
         request = {"rootDirectory": str(root or self._root), **options}
         return hub.run(names.BACKUP_SITE_CONTENT, request, f"run-{self._numbers}")
@@ -85,7 +84,9 @@ class World:
         """Let every process that was given up go on to its end, in any order."""
         while self._late:
             self._random.shuffle(self._late)
-            self._late.pop().set_result(None)
+            late = self._late.pop()
+            if not late.done():
+                late.set_result(None)
             self._loop.run_until_complete(asyncio.sleep(0.002))
         if self._working:
             self._loop.run_until_complete(asyncio.wait(self._working, timeout=30))
@@ -94,7 +95,8 @@ class World:
         """Close the event loop."""
         for task in self._working:
             task.cancel()
-        self._loop.run_until_complete(asyncio.sleep(0))
+        if self._working:
+            self._loop.run_until_complete(asyncio.wait(self._working, timeout=30))
         self._loop.close()
 
     def _activity(self, body: Body) -> Any:

@@ -1,6 +1,7 @@
 """The parts of the benchmarks that could be wrong without anyone seeing it in the table."""
 
 import base64
+import random
 from xml.etree import ElementTree
 
 import pytest
@@ -8,6 +9,12 @@ import pytest
 from benchmarks.contest import contest
 from benchmarks.figures import Figure
 from benchmarks.null_blobs import Blobs, Request
+from benchmarks.sorted_names import SortedNames
+from benchmarks.storage import null_service
+from localstack.settings import STORAGE_SETTING
+from sitebackup.blobs.account import connect
+from sitebackup.blobs.container import ABSENT, Blob, Condition, Properties
+from sitebackup.errors import BlobMissingError, ConditionNotMetError, SourceConditionNotMetError
 
 
 @pytest.mark.parametrize(
@@ -76,6 +83,65 @@ def test_the_service_that_forgets_gives_back_what_a_run_keeps_for_itself() -> No
     assert "Content-Range: bytes 1-4/6" in head
     assert "416" in _ask(blobs, "GET", "backup-runs", "plan", {"x-ms-range": "bytes=6-9"})[0]
     assert "404" in _ask(blobs, "HEAD", "backup-runs", "other", {})[0]
+
+
+def test_names_are_in_order_though_some_are_taken_out() -> None:
+    chance = random.Random(0)  # noqa: S311 - no secret
+    names, expected = SortedNames(), set[str]()
+    for _ in range(20_000):
+        name = f"{chance.randrange(8_000):05}"
+        if name in expected:
+            names.remove(name)
+            expected.remove(name)
+        else:
+            names.add(name)
+            expected.add(name)
+    assert list(names.since("")) == sorted(expected)
+    assert list(names.since("04000")) == sorted(name for name in expected if name >= "04000")
+    for name in expected:
+        names.remove(name)
+    assert list(names.since("")) == []
+
+
+async def test_the_service_that_forgets_keeps_to_conditions_as_storage_does() -> None:
+    with null_service() as connection_string:
+        storage = connect({STORAGE_SETTING: connection_string})
+        backups, history = storage.container("backups"), storage.container("backup-history")
+        try:
+            first = await backups.put(
+                "ü/a", b"content", Properties(bytes(16), "text/x", {"mode": "644"}), ABSENT
+            )
+            with pytest.raises(ConditionNotMetError):
+                await backups.put("ü/a", b"content", Properties(), ABSENT)
+            with pytest.raises(SourceConditionNotMetError):
+                await history.copy_from(backups, "ü/a", '"0x0"', "copy")
+            with pytest.raises(BlobMissingError):
+                await history.copy_from(backups, "ü/b", first, "copy")
+            assert await history.copy_from(backups, "ü/a", first, "copy") is None
+            copy = await history.find("copy")
+            assert copy == Blob("copy", 7, bytes(16), copy.etag if copy else "", {"mode": "644"})
+            assert await history.copy_from(backups, "ü/a", first, "copy") == copy
+
+            second = await backups.set_metadata("ü/a", {"mode": "600"}, Condition(first))
+            for late in (
+                backups.set_metadata("ü/a", {}, Condition(first)),
+                backups.put("ü/a", b"late", Properties(), Condition(first)),
+                backups.commit("ü/a", [], Properties(), Condition(first)),
+                backups.delete("ü/a", Condition(first)),
+            ):
+                with pytest.raises(ConditionNotMetError):
+                    await late
+            expected = Blob("ü/a", 7, bytes(16), second, {"mode": "600"})
+            assert await backups.find("ü/a") == expected
+            assert [blob async for blob in backups.list("", metadata=True)] == [expected]
+
+            assert await backups.delete("ü/a", Condition(second))
+            assert not await backups.delete("ü/a", Condition(second))
+            assert [blob async for blob in backups.list("")] == []
+            with pytest.raises(ConditionNotMetError):
+                await backups.put("ü/a", b"late", Properties(), Condition(second))
+        finally:
+            await storage.close()
 
 
 def _block_id(number: int) -> str:

@@ -1,6 +1,7 @@
 """What a walk finds, joined with what the run before has saved."""
 
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import msgspec
 import pytest
@@ -24,7 +25,7 @@ ATTRIBUTES = Attributes(
 )
 
 
-def item(key: str, *, size: int = 5, is_empty: bool = False, link: bool = False, **other: int) -> Item:
+def item(key: str, *, size: int = 5, is_empty: bool = False, link: bool = False, **other: Any) -> Item:
     """What a walk finds at a key, with `ATTRIBUTES` but for `other` ones."""
     kind: Kind = "directory" if key == "" or key.endswith("/") else "link" if link else "file"
     size = 0 if kind == "directory" else size

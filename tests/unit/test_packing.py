@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sitebackup.records.packing import MAX_BYTES, MAX_FILES, grain, pack
-from sitebackup.tree.walking import Item
+from sitebackup.tree.entries import Item
 
 sizes = st.lists(st.integers(0, 100) | st.integers(0, 2 * MAX_BYTES), max_size=200)
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import time
 from collections import Counter
 from collections.abc import Generator
 from contextlib import closing
@@ -13,7 +14,7 @@ from sitebackup.errors import SourceError, SourceUnavailableError, VanishedError
 from sitebackup.tree.place import Place, is_directory
 from sitebackup.tree.reading import Stream, read, size_of
 from sitebackup.tree.selecting import Selection
-from sitebackup.tree.walking import Item, Odd, Range, Unreached, walk
+from sitebackup.tree.walking import Item, Odd, Range, Rest, Unreached, walk
 from tests.support.fuse import Share, Trouble, mounted
 from tests.support.walks import bare
 
@@ -98,6 +99,34 @@ def test_a_large_directory_that_stops_answering_is_not_listed_in_part(share: Sha
     share.trouble = failing("readdir", "many", errno.ESTALE, after=22)
     found = list(walk(str(share.point), Range("many/", "many0")))
     assert found == [None, Unreached("many", "Stale file handle")]
+
+
+def test_a_directory_that_is_slow_to_read_is_listed_further_than_its_first_name(share: Share) -> None:
+    def slow(operation: str, path: str) -> None:
+        if operation == "readdir" and path == "many":
+            time.sleep(0.3)
+
+    share.trouble = slow
+    found = list(walk(str(share.point), Range("many/f", "many0"), seconds=0.2))
+    assert len(found) > 5
+
+
+def test_the_kind_of_a_name_that_a_walk_cannot_use_is_not_asked_for(share: Share) -> None:
+    for number in range(MANY, 1_000):
+        (share.source / "many" / f"f{number}").touch()
+    asked: set[str] = set()
+
+    def note(operation: str, path: str) -> None:
+        if operation == "lstat":
+            asked.add(path)
+
+    share.tells_kinds = False
+    share.trouble = note
+    *found, rest = walk(str(share.point), Range("many/f5", "many/f8"), budget=10)
+    names = ["f5", "f50", *(f"f{number}" for number in range(500, 508))]
+    assert [entry.path for entry in bare(found)] == [f"many/{name}" for name in names]
+    assert isinstance(rest, Rest)
+    assert len(asked) < 100
 
 
 def test_a_range_in_a_directory_that_does_not_answer_is_told_apart_from_an_empty_one(share: Share) -> None:

@@ -50,7 +50,8 @@ def compare(container: ContainerClient, root: Path) -> Comparison:
             blobs[path] = blob
     entries = {os.fsencode(path).lstrip(b"/"): path for path in saved_entries(root)}
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        pairs = [(container, blobs[key], path) for key, path in entries.items() if key in blobs]
+        mark = hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
+        pairs = [(container, blobs[key], path, mark) for key, path in entries.items() if key in blobs]
         different = [text for text in pool.map(_difference, pairs) if text is not None]
     return Comparison(
         lost=sorted(entries.keys() - blobs.keys()),
@@ -82,14 +83,15 @@ def _path_of(name: str) -> bytes:
     return _ESCAPE.sub(lambda match: bytes.fromhex(match[1].decode()), name.encode())
 
 
-def _difference(pair: tuple[ContainerClient, BlobProperties, Path]) -> str | None:
-    container, blob, path = pair
+def _difference(pair: tuple[ContainerClient, BlobProperties, Path, str]) -> str | None:
+    container, blob, path, mark = pair
     status = path.lstat()
     metadata = {
         "mtime": rfc3339(status.st_mtime_ns),
         "mode": oct(status.st_mode)[2:],
         "uid": str(status.st_uid),
         "gid": str(status.st_gid),
+        "backup_root": mark,
     }
     if path.is_symlink():
         metadata["is_symlink"] = "true"

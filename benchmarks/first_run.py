@@ -11,7 +11,6 @@ import msgspec
 
 from benchmarks.saved_tree import ETAG
 from sitebackup import __version__, names
-from sitebackup.activities.saved import Read
 from sitebackup.blobs import blobname
 from sitebackup.blobs.account import connect
 from sitebackup.blobs.container import Container
@@ -19,7 +18,6 @@ from sitebackup.records.catalogue import RunRecord, source_name, write_record
 from sitebackup.records.entries import Entry, fields_of, to_line
 from sitebackup.records.lines import LineWriter
 from sitebackup.records.manifest import FORMAT, Index, Part, write_index
-from sitebackup.records.plans import Task
 from sitebackup.records.run_blobs import part_name
 from sitebackup.request import BackupRequest
 from sitebackup.tree import entries
@@ -81,9 +79,8 @@ async def _write_part(
 
 def _entry(root: Path, item: Item, content: bytes) -> Entry:
     assert item.attributes is not None  # noqa: S101 - trees of benchmarks answer
+    entry = Entry(item.key, item.kind, **fields_of(item.attributes))
     if item.kind == "directory":
-        return Entry(item.key, "directory", **fields_of(item.attributes))
+        return entry
     blob = blobname.encode(f"{root}/{item.path}")
-    task = Task(item.key, item.kind, item.size)
-    read = Read.of(task, blob, item.size, content, item.attributes, recheck=False)
-    return msgspec.structs.replace(read.entry, etag=ETAG, since=RUN)
+    return msgspec.structs.replace(entry, size=item.size, blob=blob, md5=content.hex(), etag=ETAG, since=RUN)

@@ -69,7 +69,8 @@ class _BackedUp:
 
 def _back_up_again(saved: SavedTree, anything: Iterable[Entry | None], **settings: str) -> _BackedUp:
     """Back up a tree in which nothing has changed since `anything` of it was saved."""
-    with temporary_folder() as folder, null_service(saved=saved) as storage:
+    with temporary_folder() as folder, null_service(saved=saved) as service:
+        storage = service.connection_string
         say(f"Recording a first run of {saved.shape.files:,} files ...")
         asyncio.run(record_first_run(storage, saved.root, anything, saved.md5))
         log = folder / "activities"

@@ -138,6 +138,9 @@ class Blobs:
         if request.parameter("comp") == "list":
             return _listing(request, blobs, names)
         blob = blobs.get(request.blob)
+        if request.method == "DELETE" and not request.blob:
+            del self._containers[request.container]
+            return _response(202, "Accepted")
         if request.method == "PUT":
             return _unmet(request, blob) or self._put(request, container, blob)
         if blob is None:

@@ -2,8 +2,8 @@
 
 Run it as a process of its own: `python -m benchmarks.null_service [--delay-ms N]`. It prints its port. It
 knows the requests that the app makes, Put Blob, Put Block, Put Block List, Copy Blob, Set Blob Metadata,
-Delete Blob, Get Blob, Get Blob Properties, List Blobs and Create Container, and their conditions on ETags. It
-checks none of their credentials.
+Delete Blob, Get Blob, Get Blob Properties, List Blobs and Create Container, with their conditions on ETags,
+and Delete Container. It checks none of their credentials.
 
     socket -> _Connection (HTTP/1.1, one request at a time) -> Blobs -> answer, after the delay
 

@@ -96,7 +96,7 @@ def _machine() -> list[str]:
 def _environment() -> list[str]:
     return [
         *_machine(),
-        f"Azurite {_azurite()} in memory, {_first_line('node')}, {_first_line('rclone')}",
+        f"Azurite {_azurite()} in memory, {', '.join(map(_first_line, ('node', 'rclone', 'azcopy')))}",
         f"{CONCURRENCY} files at once, {large.BLOCKS_AT_ONCE} blocks of a large one"
         f" ({BLOCKS_AT_ONCE} of the yardstick's), one worker process",
     ]

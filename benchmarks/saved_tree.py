@@ -43,8 +43,9 @@ class SavedTree:
 
     def since(self, name: str) -> Iterator[str]:
         """Yield the names of its blobs from `name` on, which begins with the prefix."""
-        begin = bisect_left(self.shape, name.removeprefix(self.prefix))
-        return (self.prefix + self.shape.at(number) for number in range(begin, self.shape.files))
+        prefix = self.prefix
+        begin = bisect_left(self.shape, name.removeprefix(prefix))
+        return (f"{prefix}{path}" for path in self.shape.since(begin))
 
     def __contains__(self, name: str) -> bool:
         return name.startswith(self.prefix) and next(self.since(name), None) == name

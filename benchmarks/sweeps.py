@@ -67,8 +67,8 @@ def sweep() -> None:
 def _compare(title: str, measure: Sweep) -> None:
     with emulator() as blobs:
         here = measure(blobs.connection_string, blobs.forget)
-    with null_service(_DELAY_MS) as storage:
-        there = measure(storage, lambda: None)
+    with null_service(_DELAY_MS) as service:
+        there = measure(service.connection_string, service.forget)
     show_grid(
         title, {value: {"Azurite": here[value], f"{_DELAY_MS} ms away": there[value]} for value in here}
     )

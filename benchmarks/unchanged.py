@@ -42,7 +42,7 @@ def unchanged(files: int, rounds: int) -> list[Figure]:
 def unchanged_alone(files: int, rounds: int) -> Figure:
     """Measure `files` files of 1 KiB of which none has changed, where storage costs nothing."""
     tree = many_files(files, KIB, KIB, _DIRECTORIES)
-    with null_service() as storage, running_app(storage) as app:
+    with null_service() as service, running_app(service.connection_string) as app:
         _settle(app, tree)
         contenders: dict[str, Contender] = {"ours": partial(_back_up, app, tree)}
         results = contest("Nothing changed, null service", contenders, rounds, lambda: None)

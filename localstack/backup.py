@@ -75,8 +75,11 @@ def _allowing(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
 def _summary(document: Document) -> str:
     if document["runtimeStatus"] != "Completed":
         return f"{document['runtimeStatus']}: {failure(document)}"
-    tally = Tally.of(document["customStatus"])
-    return f"Completed: {tally.files}, {decimal(document['output'])}, in container 'backups'."
+    status = document["customStatus"]
+    tally = Tally.of(status)
+    changes = f": {tally.changes}" if tally.changes else ""
+    sums = f"Completed: {tally.files}, {decimal(document['output'])}, in container 'backups'{changes}."
+    return "\n".join([sums, *status.get("notes", []), *filter(None, [status.get("hint")])])
 
 
 def _say(text: str) -> None:

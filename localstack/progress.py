@@ -4,7 +4,7 @@ All of it goes to standard error; standard output is for the result.
 """
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -19,6 +19,9 @@ _LINE_SECONDS = 2.0
 # else stand at its end for most of the time. Against the emulator on two cores: 300 small files/s, 80 MB/s.
 _FILE_BYTES = 256 * 1024
 
+_TROUBLES = ("failed", "vanished", "skipped")
+_CHANGES = ("new", "changed", "gone", "unchanged")
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:
@@ -29,34 +32,47 @@ class Tally:
     files_done: int
     bytes_total: int
     bytes_done: int
-    others: str
-    """Files by another end than done, each kind after a comma: ", 2 failed, 1 skipped"."""
+    troubles: str
+    """Entries that are not saved, each kind after a comma: ", 2 failed, 1 skipped"."""
+    changes: str
+    """What is different from the run before: "12 new, 1 gone, 9,984 unchanged; 1.2 MB uploaded"."""
 
     @classmethod
     def of(cls, custom_status: dict[str, Any] | None) -> Self:
-        """Read `{"phase", "files": {"total", "done", ...}, "bytes": {"total", "done"}}`, or null."""
+        """Read `{"phase", "files": {"total", "done", ...}, "bytes": {"total", "done", ...}}`, or null."""
         document = custom_status or {}
         files: dict[str, int] = document.get("files", {})
         sizes: dict[str, int] = document.get("bytes", {})
-        others = (f", {n:,} {kind}" for kind, n in files.items() if n and kind not in ("total", "done"))
+        uploaded = sizes.get("uploaded", 0)
+        changes = ", ".join(_counts(files, _CHANGES))
         return cls(
             phase=document.get("phase", "starting"),
             files_total=files.get("total", 0),
             files_done=files.get("done", 0),
             bytes_total=sizes.get("total", 0),
             bytes_done=sizes.get("done", 0),
-            others="".join(others),
+            troubles="".join(f", {count}" for count in _counts(files, _TROUBLES)),
+            changes=f"{changes}; {decimal(uploaded)} uploaded" if changes else "",
         )
 
     @property
     def files(self) -> str:
         """The files in words."""
-        return f"{self.files_done:,} of {self.files_total:,} files{self.others}"
+        return f"{self.files_done:,} of {self.files_total:,} files{self.troubles}"
 
     @property
     def sizes(self) -> str:
         """The bytes in words."""
         return f"{decimal(self.bytes_done)} of {decimal(self.bytes_total)}"
+
+    @property
+    def line(self) -> str:
+        """All of it in words."""
+        return "; ".join(filter(None, (f"{self.sizes}, {self.files}", self.changes)))
+
+
+def _counts(files: dict[str, int], kinds: Iterable[str]) -> list[str]:
+    return [f"{files[kind]:,} {kind}" for kind in kinds if files.get(kind)]
 
 
 type Show = Callable[[Tally], None]
@@ -73,7 +89,7 @@ def _bar(console: Console) -> Generator[Show]:
     columns = (
         TextColumn("{task.description:<9}"),
         BarColumn(),
-        TextColumn("{task.fields[tally].sizes}, {task.fields[tally].files}"),
+        TextColumn("{task.fields[tally].line}"),
         TimeRemainingColumn(),
     )
     nothing = Tally.of(None)
@@ -102,6 +118,6 @@ def _lines(console: Console) -> Generator[Show]:
         if tally == shown or (tally.phase == shown.phase and now < due):
             return
         shown, due = tally, now + _LINE_SECONDS
-        console.print(f"{tally.phase}: {tally.sizes}, {tally.files}", soft_wrap=True)
+        console.print(f"{tally.phase}: {tally.line}", soft_wrap=True)
 
     yield show

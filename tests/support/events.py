@@ -25,6 +25,11 @@ PHASE: Event = {
     "failed": 0,
     "vanished": 0,
     "skipped": 0,
+    "new": 2,
+    "changed": 0,
+    "unchanged": 0,
+    "gone": 0,
+    "uploaded": 10,
 }
 
 BACKUP: Event = {
@@ -38,6 +43,11 @@ BACKUP: Event = {
     "failed": 0,
     "vanished": 1,
     "skipped": 2,
+    "new": 1,
+    "changed": 1,
+    "unchanged": 1,
+    "gone": 4,
+    "uploaded": 7,
 }
 
 VERIFICATION: Event = {

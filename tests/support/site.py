@@ -32,17 +32,15 @@ type Reply = dict[str, Any]
 
 
 def listing(plan: str, batches: int, portions: int = 0, failed: int = 0, **more: Any) -> Reply:
-    """What E2_GetFileList answers: `batches` of one file each to copy."""
-    return Listed(
-        **{
-            "tally": Tally(failed=failed),
-            "pending": Tally(files=batches, bytes=10 * batches),
-            "plans": (Plan(plan, batches),),
-            "portions": (Portion(plan, 0, portions),) if portions else (),
-            "advanced": True,
-            **more,
-        }
-    ).to_json()
+    """What E2_GetFileList answers: `batches` of one file each to copy. `more`: other fields of `Listed`."""
+    about: dict[str, Any] = {
+        "tally": Tally(failed=failed),
+        "pending": Tally(files=batches, bytes=10 * batches),
+        "plans": (Plan(plan, batches),),
+        "portions": (Portion(plan, 0, portions),) if portions else (),
+        "advanced": True,
+    }
+    return Listed(**about | more).to_json()
 
 
 def copied(_: Any = None) -> Reply:
@@ -105,7 +103,7 @@ class Site:
         return self.last_hub
 
     def write(self, request: Request) -> Reply:
-        """Write the parts that E2_WriteManifest is asked for: what was copied of their plans is new in them."""
+        """Answer as E2_WriteManifest: what was copied of the plans is new in their parts."""
         plans = [Plan(*plan) for plan in request.get("plans", [])]
         return Written(
             parts=tuple(PartReference(plan.id, 1, 100) for plan in plans),
@@ -137,7 +135,7 @@ class Site:
         return heard
 
 
-def status_of(phase: str, files: Mapping[str, int], done: int, **more: Any) -> dict[str, Any]:
+def status_of(phase: str, files: dict[str, int], done: int, **more: Any) -> dict[str, Any]:
     """A custom status, of files that are new unless it says otherwise."""
     kinds = ("total", "done", "failed", "vanished", "skipped", "new", "changed", "unchanged", "gone")
     counts = dict.fromkeys(kinds, 0) | {"done": done, "new": done} | files

@@ -8,14 +8,13 @@ import pytest
 
 from localstack.settings import PROJECT
 from sitebackup import names
-from sitebackup.messages import Answer, Compared, Copied, Findings, Listed, Plan, Written
+from sitebackup.messages import Plan
 from sitebackup.request import MAX_BODY, BackupRequest, RequestError, VerifyRequest, check
 from sitebackup.settings import Settings
-from sitebackup.tally import Tally
-from tests.support.hub import Activity, Hub, Instance
+from tests.support.hub import Instance
+from tests.support.site import Site, became, down, listing
 
 PAGE = (PROJECT / "docs/http-api.md").read_text()
-FILE = Tally(files=1, bytes=10)
 ANYWHERE = Settings(allowed_roots=("/",), concurrency=1, list_budget=1)
 
 
@@ -112,26 +111,22 @@ def fields(status: dict[str, Any], prefix: str = "") -> set[str]:
 
 
 def test_every_field_and_phase_of_a_backups_status_is_on_the_page() -> None:
-    answers = iter(
-        [
-            Answer(troubles=("the disk does not answer",)).to_json(),
-            Listed(plans=(Plan("p", 1),), tally=FILE).to_json(),
-        ]
+    answers = iter([down(), listing("p", 100, plans=(Plan("p", 100, 1),), notes=("Mind the gap.",))])
+    read_in_vain = became(files=1, bytes=10, unchanged=1, touched=1)
+    site = Site(
+        1,
+        {
+            names.GET_FILE_LIST: lambda _: next(answers),
+            names.COPY_FILE_TO_BLOB: lambda batch: became(gone=1) if batch["batch"] == 100 else read_in_vain,
+        },
     )
-    activities: dict[str, Activity] = {
-        names.GET_FILE_LIST: lambda _: next(answers),
-        names.COPY_FILE_TO_BLOB: lambda _: Copied(tally=FILE, advanced=True).to_json(),
-        names.WRITE_MANIFEST: lambda _: Written(manifest="run/manifest.ndjson").to_json(),
-        names.VERIFY_MANIFEST: lambda _: Compared().to_json(),
-    }
-    seen = statuses(Hub(activities).run(names.BACKUP_SITE_CONTENT, "/site"))
+    seen = statuses(site.backup())
     assert set().union(*map(fields, seen)) == set(documented("Custom status of a backup"))
     phases = dict(table("Custom status of a backup"))["`phase`"]
     assert list(dict.fromkeys(status["phase"] for status in seen)) == re.findall(r"`(\w+)`", phases)
 
 
 def test_every_field_of_a_verifications_output_is_on_the_page() -> None:
-    found = Compared(findings=Findings(checked=1, bytes=10)).to_json()
-    run = Hub({names.VERIFY_MANIFEST: lambda _: found}).run(names.VERIFY_BACKUP, "run")
+    run = Site().hub().run(names.VERIFY_BACKUP, "run")
     assert list(run.output) == documented("Output of a verification")
     assert [*statuses(run)[-1], "named"] == documented("Output of a verification")

@@ -116,5 +116,23 @@ def test_a_status_is_put_into_words_with_every_end_that_a_file_can_take() -> Non
     assert tally.sizes == "500 bytes of 2.0 MB"
 
 
+def test_what_is_different_from_the_run_before_is_put_into_words() -> None:
+    files = {"total": 9_999, "done": 9_999, "new": 12, "changed": 3, "unchanged": 9_984, "gone": 1}
+    sizes = {"total": 3_000_000, "done": 3_000_000, "uploaded": 1_200_000}
+    tally = Tally.of({"phase": "done", "files": files, "bytes": sizes})
+
+    assert tally.changes == "12 new, 3 changed, 1 gone, 9,984 unchanged; 1.2 MB uploaded"
+    assert tally.line == f"3.0 MB of 3.0 MB, 9,999 of 9,999 files; {tally.changes}"
+
+
+def test_a_run_in_which_nothing_changed_says_that_it_uploaded_nothing() -> None:
+    files = {"total": 5, "done": 5, "unchanged": 5}
+    tally = Tally.of({"phase": "done", "files": files, "bytes": {"total": 9, "done": 9, "uploaded": 0}})
+
+    assert tally.changes == "5 unchanged; 0 bytes uploaded"
+
+
 def test_before_the_app_has_set_a_status_nothing_is_done() -> None:
-    assert Tally.of(None).files == "0 of 0 files"
+    tally = Tally.of(None)
+
+    assert (tally.files, tally.changes) == ("0 of 0 files", "")

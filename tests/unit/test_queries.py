@@ -51,6 +51,8 @@ def test_runs_are_listed_with_the_latest_first_and_their_figures() -> None:
     rows = ask("runs", backup(5, instanceId="a"), phase(4), verification(3), backup(2, instanceId="b"))
     assert column(rows, "instanceId") == ["b", "a"]
     assert [rows[0][name] for name in ("files", "bytes", "vanished", "skipped")] == [3, 12, 1, 2]
+    kinds = ("filesNew", "filesChanged", "entriesGone", "bytesUploaded")
+    assert [rows[0][name] for name in kinds] == [1, 1, 4, 7]
 
 
 def test_only_backups_that_failed_are_failures() -> None:

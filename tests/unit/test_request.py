@@ -50,6 +50,13 @@ def test_a_good_body_becomes_the_input_in_the_callers_own_form(body: str, expect
         (b'{"exclude": [1]}', 400, "InvalidOption"),
         (b'{"allowPartial": "yes"}', 400, "InvalidOption"),
         (b'{"oneFileSystem": 1}', 400, "InvalidOption"),
+        (b'{"maxDelete": -1}', 400, "InvalidOption"),
+        (b'{"maxDelete": true}', 400, "InvalidOption"),
+        (b'{"maxDelete": 1.0}', 400, "InvalidOption"),
+        (b'{"maxDelete": "5"}', 400, "InvalidOption"),
+        (b'{"changeDetection": "size"}', 400, "InvalidOption"),
+        (b'{"changeDetection": null}', 400, "InvalidOption"),
+        (b'{"changeDetection": ["mtime"]}', 400, "InvalidOption"),
         (b'{"include": ["[z-a]"]}', 400, "InvalidPattern"),
         (b'{"exclude": ["!"]}', 400, "InvalidPattern"),
         (b'{"rootDirectory": "/srv", "recursive": true}', 400, "UnknownOption"),
@@ -96,9 +103,19 @@ def test_options_are_read_and_told_again_in_the_callers_spelling() -> None:
         "oneFileSystem": True,
         "allowPartial": True,
         "allowEmpty": False,
+        "maxDelete": 0,
+        "changeDetection": "mtime",
     }
     parsed = BackupRequest.parse({"rootDirectory": "/srv", **options})
-    assert parsed == BackupRequest("/srv", ("*.txt",), ("/cache/",), one_file_system=True, allow_partial=True)
+    assert parsed == BackupRequest(
+        "/srv",
+        ("*.txt",),
+        ("/cache/",),
+        one_file_system=True,
+        allow_partial=True,
+        max_delete=0,
+        change_detection="mtime",
+    )
     assert parsed.to_json() == options
 
 

@@ -7,6 +7,7 @@ import pytest
 from sitebackup import names
 from sitebackup.messages import Answer
 from sitebackup.tally import Tally
+from tests.support.hub import Activity
 from tests.support.site import MANIFEST, MOST_EVENTS, Reply, Request, Site, became, copied, listing, status_of
 
 
@@ -34,8 +35,9 @@ def test_failed_files_do_not_stop_the_others_and_the_run_ends_failed_naming_them
     site = Site(120, {names.COPY_FILE_TO_BLOB: copy})
     site.named = tuple(f"f{n}: Permission denied" for n in range(10))
     run = site.backup()
+    named = "; ".join(site.named)
     assert run.failure == (
-        f"12 of 120 entries were not backed up: {'; '.join(site.named)}; and 2 more. All outcomes: {MANIFEST}."
+        f"12 of 120 entries were not backed up: {named}; and 2 more. All outcomes: {MANIFEST}."
     )
     assert run.statuses[-1] == status_of("done", {"total": 120, "failed": 12}, 108, manifest=MANIFEST)
     assert (site.ended["state"], site.ended["message"]) == ("failed", run.failure)
@@ -48,7 +50,7 @@ def test_failed_files_do_not_stop_the_others_and_the_run_ends_failed_naming_them
 
 
 def test_what_failed_in_a_listing_is_named_first() -> None:
-    answers = {
+    answers: dict[str, Activity] = {
         names.GET_FILE_LIST: lambda _: listing("p", 1, failed=1, named=("d/: Permission denied",)),
         names.COPY_FILE_TO_BLOB: lambda _: became(failed=1),
     }
@@ -91,7 +93,9 @@ def test_a_run_vouches_for_what_is_unchanged_too() -> None:
 
 
 def test_a_root_with_nothing_but_itself_to_save_fails_the_run_unless_that_is_allowed() -> None:
-    answers = {names.GET_FILE_LIST: lambda _: listing("p", 0, tally=Tally(directories=1))}
+    answers: dict[str, Activity] = {
+        names.GET_FILE_LIST: lambda _: listing("p", 0, tally=Tally(directories=1))
+    }
     site = Site(0, answers)
     run = site.backup()
     assert run.failure == (
@@ -111,7 +115,7 @@ def test_an_empty_directory_or_one_failure_is_something() -> None:
 
 
 def test_a_run_that_saved_nothing_fails_even_if_a_partial_backup_is_allowed() -> None:
-    answers = {
+    answers: dict[str, Activity] = {
         names.GET_FILE_LIST: lambda _: listing("p", 3, tally=Tally(directories=2)),
         names.COPY_FILE_TO_BLOB: lambda _: became(failed=1),
     }
@@ -150,8 +154,8 @@ def test_many_files_that_were_read_in_vain_give_a_hint() -> None:
         return Site(batches, {names.COPY_FILE_TO_BLOB: copy}).backup().statuses[-1]
 
     assert run(touched=21, changed=20)["hint"] == (
-        "21 of the 100 files that were read again have the content that they had. Only their ctime or inode is"
-        " another one. If that is so in every run, set changeDetection to 'mtime'."
+        "21 of the 100 files that were read again have the content that they had. Only their ctime or inode"
+        " is another one. If that is so in every run, set changeDetection to 'mtime'."
     )
     assert "hint" not in run(touched=20, changed=80)
     assert "hint" not in run(touched=99, changed=0, batches=99)

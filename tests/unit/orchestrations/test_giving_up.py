@@ -3,12 +3,13 @@
 from sitebackup import names
 from sitebackup.messages import Answer
 from sitebackup.ranges import Portion
+from tests.support.hub import Activity
 from tests.support.site import MANIFEST, Reply, Request, Site, copied, down, listing
 
 GAVE_UP = "Gave up after waiting 705 seconds in all: storage is down"
 
 
-def without(batch: int) -> Reply:
+def without(batch: int) -> dict[str, Activity]:
     """Activities of a run that never gets one batch done."""
     return {names.COPY_FILE_TO_BLOB: lambda request: down() if request["batch"] == batch else copied()}
 

@@ -89,7 +89,7 @@ def _bar(console: Console) -> Generator[Show]:
     columns = (
         TextColumn("{task.description:<9}"),
         BarColumn(),
-        TextColumn("{task.fields[tally].line}"),
+        TextColumn("{task.fields[tally].sizes}, {task.fields[tally].files}\n{task.fields[tally].changes}"),
         TimeRemainingColumn(),
     )
     nothing = Tally.of(None)

@@ -71,7 +71,7 @@ async def make_unreached(asked: ManifestRequest, listing: str, number: int, engi
             summary.add(entry, entry.tally)
             yield to_line(entry)
 
-    return Made(await _write(asked.run, f"{listing}-{number}", lines(), engine), summary)
+    return Made(await _write(asked.run, new_part(listing), lines(), engine), summary)
 
 
 async def _write(run: str, name: str, lines: AsyncIterator[bytes], engine: Engine) -> PartReference | None:

@@ -34,8 +34,8 @@ class Pairs:
 
     Only `_WAITING` of each are kept, for a container may hold any number of blobs that no manifest knows: so
     many blobs were `dropped`. An entry that has to go is a doubt; of those, so many blobs were `found` when
-    storage was asked. `checked` entries have the right content in their blob, so many `bytes` of it. Those that
-    are not saved only keep their blob from being extra.
+    storage was asked. `checked` entries have the right content in their blob, so many `bytes` of it. Those
+    that are not saved only keep their blob from being extra.
     """
 
     entries: dict[str, Entry] = field(default_factory=dict[str, Entry])

@@ -1,14 +1,11 @@
 """NDJSON blobs of any length, written and read in flat memory."""
 
-import heapq
 import json
 import uuid
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from sitebackup.blobs.container import Container, Properties
-from sitebackup.concurrently import all_of
 from sitebackup.digests import md5
 
 _STAGE_AT = 1024 * 1024
@@ -19,6 +16,9 @@ sent. With 4 MiB the listings of a large tree took 253 MiB over idle, with 1 MiB
 
 _CHUNK = 1024 * 1024
 """Bytes that are read at once."""
+
+_LINE = 4 * 1024
+"""Bytes that are read beyond the end of a range, for the rest of its last line."""
 
 
 class LineWriter:
@@ -82,7 +82,9 @@ async def read_lines(
     position = max(begin - 1, 0)  # the byte before tells whether a line begins at `begin`
     rest = b""
     skip = begin > 0
-    while chunk := await container.get(name, position, _CHUNK):
+    while True:
+        size = _CHUNK if end is None else min(_CHUNK, max(end - position, 0) + _LINE)
+        chunk = await container.get(name, position, size)
         lines = (rest + chunk).split(b"\n")
         start = position - len(rest)
         rest = lines.pop()
@@ -95,21 +97,5 @@ async def read_lines(
                 yield line
             start += len(line) + 1
         position += len(chunk)
-        if len(chunk) < _CHUNK:
+        if len(chunk) < size:
             return
-
-
-async def merge(streams: Sequence[AsyncIterator[bytes]], key: str) -> AsyncIterator[bytes]:
-    """Merge streams of lines that are each sorted by the value of `key` in them."""
-    heap: list[tuple[str, int, bytes]] = []
-
-    async def advance(number: int) -> None:
-        with suppress(StopAsyncIteration):
-            line = await anext(streams[number])
-            heapq.heappush(heap, (json.loads(line)[key], number, line))
-
-    await all_of(map(advance, range(len(streams))))
-    while heap:
-        _, number, line = heapq.heappop(heap)
-        yield line
-        await advance(number)

@@ -12,19 +12,21 @@ from localstack.settings import STORAGE_SETTING
 from tests.e2e.support.apps import RunningApp
 from tests.e2e.support.commands import make
 from tests.e2e.support.faithful import make_faithful_tree
-from tests.e2e.support.trees import Size, make_tree, saved_entries
+from tests.e2e.support.trees import Size, make_tree
 
 
 def entries(root: Path) -> dict[str, Any]:
-    """All there is to know of the files, links and empty directories of a tree."""
+    """All there is to know of the files, links and directories of a tree, the root included."""
     found: dict[str, Any] = {}
-    for path in saved_entries(root):
+    for path in (root, *root.rglob("*")):
         status = path.lstat()
         content: Any = None
         if stat.S_ISLNK(status.st_mode):
             content = os.readlink(path)  # noqa: PTH115 - a Path would put it in order
         elif stat.S_ISREG(status.st_mode):
             content = path.read_bytes()
+        elif not stat.S_ISDIR(status.st_mode):
+            continue  # what has no content is not saved
         mode = status.st_mode, status.st_uid, status.st_gid
         found[str(path.relative_to(root))] = (mode, status.st_mtime_ns, content)
     return found
@@ -48,8 +50,11 @@ def test_a_tree_with_every_kind_and_name_comes_back_as_it_was(
     app: RunningApp, azurite: Azurite, tmp_path: Path
 ) -> None:
     root = make_faithful_tree(tmp_path / "site")
+    (root / "links").chmod(0o511)
+    root.chmod(0o750)
     if os.geteuid() == 0:
         os.chown(root / "regular", 12345, 54321)
+        os.chown(root / "names", 12345, 54321)
     document = app.back_up(root)
     assert document["runtimeStatus"] == "Completed", document
 
@@ -74,7 +79,25 @@ def test_a_blob_that_is_not_what_was_saved_does_not_come_back_and_the_others_do(
     assert "a: the blob has another content than this run saved" in said
     assert "d/b: A blob is missing" in said
     assert '"failed": 2' in said
-    assert entries(tmp_path / "restored").keys() <= {"d"}
+    assert entries(tmp_path / "restored").keys() == {".", "d"}
+
+
+def test_each_of_two_runs_gives_back_the_tree_as_it_was_then(
+    app: RunningApp, azurite: Azurite, site: tuple[Path, str], tmp_path: Path
+) -> None:
+    root, first = site
+    before = entries(root)
+    (root / "a").write_bytes(b"changed")
+    (root / "d" / "b").unlink()
+    (root / "new").symlink_to("a")
+    (root / "d").chmod(0o700)
+    second = app.back_up(root)["instanceId"]
+    after = entries(root)
+
+    for run, expected in ((first, before), (second, after)):
+        code, said = restore(azurite, run, tmp_path / run)
+        assert code == 0, said
+        assert entries(tmp_path / run) == expected
 
 
 def test_nothing_is_restored_over_what_is_there(

@@ -116,6 +116,20 @@ def test_what_is_extra_is_counted_and_is_no_failure(app: RunningApp, run: str, t
         assert (document["runtimeStatus"], document["output"]["extra"]) == ("Completed", 1)
 
 
+@pytest.mark.parametrize("deep", [False, True])
+def test_an_earlier_run_is_found_whole_in_the_history_after_a_later_one(
+    app: RunningApp, run: str, tmp_path: Path, deep: bool
+) -> None:
+    (tmp_path / "site" / "b").write_bytes(b"changed")
+    (tmp_path / "site" / "c" / "d").unlink()
+    later = app.back_up(tmp_path / "site")
+    assert later["runtimeStatus"] == "Completed", later
+    for which, entries in ((run, ENTRIES), (later["instanceId"], ENTRIES - 1)):
+        document = verify(app, which, deep=deep)
+        assert document["runtimeStatus"] == "Completed", document
+        assert document["output"]["checked"] == entries
+
+
 def test_a_run_that_never_was_is_said(app: RunningApp) -> None:
     document = app.run("E2_VerifyBackup", "no-such-run", timeout=10)
     assert document["runtimeStatus"] == "Failed"

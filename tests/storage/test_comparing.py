@@ -1,8 +1,8 @@
 """Comparing a manifest with what the containers hold, in steps."""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 from unittest.mock import patch
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sitebackup.activities import comparing, pairing
 from sitebackup.activities.running import run as run_activity
 from sitebackup.activities.verifying import verify_blobs, verify_manifest
-from sitebackup.blobs.container import Page, Properties
+from sitebackup.blobs.container import Properties
 from sitebackup.blobs.historyname import history_name
 from sitebackup.digests import md5, root_id
 from sitebackup.engine.engine import Engine
@@ -214,13 +214,11 @@ type State = Literal["right", "missing", "other", "in the history", "cut short i
 
 NAMES = st.text("a.%4é\\~\t\udcff\U0001f600\uffff", min_size=1, max_size=4).map(lambda name: f"{name}x")
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
-STATES = st.sampled_from(
-    ["right", "right", "right", "missing", "other", "in the history", "cut short in the history"]
-)
+STATES: tuple[State, ...] = ("right", "missing", "other", "in the history", "cut short in the history")
 
 
 @contextmanager
-def limits(*, seconds: float, at_once: int, waiting: int) -> Iterator[None]:
+def limits(*, seconds: float, at_once: int, waiting: int) -> Generator[None]:
     with (
         patch.object(comparing, "_SECONDS", seconds),
         patch.object(comparing, "_AT_ONCE", at_once),
@@ -232,7 +230,7 @@ def limits(*, seconds: float, at_once: int, waiting: int) -> Iterator[None]:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    entries=st.dictionaries(PATHS, STATES, max_size=25),
+    entries=st.dictionaries(PATHS, st.sampled_from(STATES), max_size=25),
     extra=st.sets(PATHS, max_size=10),
     cuts=st.lists(st.integers(0, 25), max_size=3),
     page_size=st.integers(1, 7),
@@ -259,9 +257,9 @@ async def test_steps_of_one_page_find_what_one_step_finds(
             )
     for path in extra - entries.keys():
         await put(backups, saved(path).blob or "", b"extra")
-    expected = {state: list(entries.values()).count(state) for state in STATES.elements}
+    expected = {state: list(entries.values()).count(state) for state in STATES}
     bounds = sorted({0, len(manifest), *(cut for cut in cuts if cut < len(manifest))})
-    parts = [manifest[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    parts = [manifest[a:b] for a, b in pairwise(bounds)]
     async with an_engine(backups, MemoryContainer(), Path("/"), history=history) as engine:
         await put_manifest(engine, "run", parts)
         whole, steps = await compare(engine)

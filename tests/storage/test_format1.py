@@ -14,7 +14,7 @@ from sitebackup.engine.engine import Engine
 from sitebackup.messages import Compared, CompareRequest, ReadBack, SpansRequest
 from tests.support.memory import MemoryContainer
 
-HEAD = {
+HEAD: dict[str, Any] = {
     "format": 1,
     "run": "old",
     "root": "/site",
@@ -42,7 +42,7 @@ def copied(path: str, kind: str, content: bytes, mode: str) -> dict[str, Any]:
     }
 
 
-ENTRIES = [
+ENTRIES: list[dict[str, Any]] = [
     {"path": "closed", "outcome": "failed", "kind": "file", "size": 0, "reason": "Permission denied"},
     copied("d/a", "file", b"12", "100640"),
     copied("d/\udcff", "file", b"3", "100644"),

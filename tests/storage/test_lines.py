@@ -1,4 +1,4 @@
-"""NDJSON blobs: written in blocks, read in ranges, merged."""
+"""NDJSON blobs: written in blocks, read in ranges."""
 
 import json
 from itertools import pairwise
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sitebackup.blobs.container import Container, Properties
 from sitebackup.records import lines
-from sitebackup.records.lines import LineWriter, merge, ndjson, read_lines
+from sitebackup.records.lines import LineWriter, ndjson, read_lines
 from tests.support.memory import MemoryContainer
 
 
@@ -47,14 +47,3 @@ async def test_ranges_that_cover_a_blob_yield_each_line_once(
     finally:
         lines._CHUNK = whole  # pyright: ignore[reportPrivateUsage]
     assert found == texts
-
-
-@given(st.lists(st.lists(st.text(max_size=4), max_size=8), max_size=6))
-async def test_merging_sorted_streams_gives_one_sorted_stream(streams: list[list[str]]) -> None:
-    container = MemoryContainer()
-    for number, paths in enumerate(streams):
-        await container.put(str(number), ndjson({"path": path} for path in sorted(paths)), Properties())
-    names = [str(number) for number in range(len(streams))]
-    merged = merge([read_lines(container, name) for name in names], "path")
-    found = [json.loads(line)["path"] async for line in merged]
-    assert found == sorted(path for paths in streams for path in paths)

@@ -330,7 +330,11 @@ async def test_no_name_is_answered_unless_that_is_allowed(
     assert "secret" not in json.dumps(answer)
 
 
+PATHS_OF_FOUR = [f"{number}{letter}" for number in range(4) for letter in ("abcd" if number else "ac")]
+
+
 async def four_plans(engine: Engine) -> list[Plan]:
+    """A complete plan, and three with tasks."""
     plans: list[Plan] = []
     for number in range(4):
         draft = [saved(f"{number}a", b"1"), saved(f"{number}c", b"1")]
@@ -357,9 +361,7 @@ async def test_what_there_is_no_time_for_is_left_to_the_next_activity(
         whole = Written.of([msgspec.structs.replace(whole, plans=()), answer])
         hands += 1
     assert hands == 4
-    assert [row["path"] for row in rows(catalog)] == [
-        f"{n}{letter}" for n in range(4) for letter in ("abcd" if n else "ac")
-    ]
+    assert [row["path"] for row in rows(catalog)] == PATHS_OF_FOUR
     assert index_of(catalog)["totals"] == {"files": 6, "new": 6, "bytes": 12, "uploaded": 12}
 
 
@@ -434,15 +436,13 @@ async def test_a_run_that_is_killed_at_any_write_and_goes_on_has_the_same_manife
 ) -> None:
     engine, catalog = faulty
     plans = await four_plans(engine)
-    await write(engine, asked("run", plans))
-    expected = {name: data for name, (data, _) in catalog.blobs.items()}
     catalog.error, catalog.at, catalog.after = KilledError(), at, after
-    for name in [name for name in catalog.blobs if "full" in name or "index" in name]:
-        del catalog.blobs[name]
     with pytest.raises(KilledError):
         await write(engine, asked("run", plans))
-    await asyncio.gather(*(write(engine, asked("run", plans)) for _ in range(2)))
-    assert {name: data for name, (data, _) in catalog.blobs.items()} == expected
+    written = await asyncio.gather(*(write(engine, asked("run", plans)) for _ in range(2)))
+    assert {answer.manifest for answer in written} == {"manifests/run/index.json"}
+    assert [row["path"] for row in rows(catalog)] == PATHS_OF_FOUR
+    assert index_of(catalog)["totals"] == {"files": 6, "new": 6, "bytes": 12, "uploaded": 12}
 
 
 async def repaired(engine: Engine, plans: Sequence[Plan], first: Written, *paths: str) -> Written:
@@ -462,25 +462,25 @@ async def test_what_was_copied_again_is_in_the_parts_and_no_other_part_is_writte
     drafts = Tally(files=8, unchanged=8, bytes=8)
     first = await write(engine, asked("run", plans, tally=drafts))
     first = msgspec.structs.replace(first, tally=first.tally + drafts)
-    parts = {
-        part["name"]: catalog.blobs[f"manifests/run/{part['name']}.ndjson"]
-        for part in index_of(catalog)["parts"]
-    }
-    before = rows(catalog)
+    before, parts = rows(catalog), names(catalog)
     for _ in range(2):  # the second time the answer of the first one was lost
         second = await repaired(engine, plans, first, "0c", "2a", "2c")
         assert second.tally == Tally(unchanged=-3, changed=3, uploaded=3)
         since = {row["path"]: row["since"] for row in rows(catalog)}
-        assert since == {row["path"]: row["since"] for row in before} | dict.fromkeys(
-            ("0c", "2a", "2c"), "run"
-        )
-        untouched = [part for part in parts if part.split(".")[0] in (plans[1].id, plans[3].id)]
-        assert [catalog.blobs[f"manifests/run/{part}.ndjson"] is parts[part] for part in untouched] == [
+        again = dict.fromkeys(("0c", "2a", "2c"), "run")
+        assert since == {row["path"]: row["since"] for row in before} | again
+        assert [old == new for old, new in zip(parts, names(catalog), strict=True)] == [
+            False,
             True,
+            False,
             True,
         ]
         totals = {"files": 14, "bytes": 20, "new": 6, "unchanged": 5, "changed": 3, "uploaded": 15}
         assert index_of(catalog)["totals"] == totals
+
+
+def names(catalog: MemoryContainer) -> list[str]:
+    return [part["name"] for part in index_of(catalog)["parts"]]
 
 
 async def test_what_could_not_be_copied_again_has_failed(engine: Engine, catalog: MemoryContainer) -> None:

@@ -35,7 +35,7 @@ param concurrency int = 32
 
 @description('Entries after which a listing enters no further directory and leaves the rest to other listings.')
 @minValue(1)
-@maxValue(1000000)
+@maxValue(200000)
 param listBudget int = 20000
 
 @description('Whether log and error messages may name the files that are backed up, a line a file. The runs\' records name them in any case.')

@@ -11,7 +11,7 @@ from sitebackup.concurrently import all_of
 from sitebackup.engine.engine import Engine
 from sitebackup.errors import BackupError, BlobRefusedError
 from sitebackup.messages import Answer, EndRequest
-from sitebackup.records.catalogue import RunRecord, source_name, write_record
+from sitebackup.records.catalogue import RunRecord, write_record
 from sitebackup.records.manifest import FORMAT, read_index
 from sitebackup.records.run_blobs import folder, index_name, manifest_folder, part_name
 
@@ -26,7 +26,7 @@ async def end_run(request: dict[str, Any], engine: Engine) -> dict[str, Any]:
     record = RunRecord(
         run=asked.run,
         root=parsed.root,
-        source=source_name(),
+        source=engine.settings.source,
         options=parsed.to_json(),
         version=__version__,
         started=asked.started,

@@ -17,7 +17,7 @@ from sitebackup.errors import FatalError, SourceError, SourceUnavailableError, p
 from sitebackup.messages import Listed, ListRequest, Plan
 from sitebackup.ranges import Portion
 from sitebackup.records import manifest
-from sitebackup.records.catalogue import RunRecord, newest_manifest, source_name, write_record
+from sitebackup.records.catalogue import RunRecord, newest_manifest, write_record
 from sitebackup.records.manifest import Index
 from sitebackup.request import BackupRequest
 from sitebackup.tally import Tally
@@ -86,7 +86,7 @@ async def _begin(asked: ListRequest, engine: Engine) -> Listed:
     parsed = parse_input(asked.request)
     place = await engine.disk(parsed.root)(lambda: find_place(parsed.root, engine))
     before = await newest_manifest(engine.catalog, parsed.root)
-    source = source_name()
+    source = engine.settings.source
     record = RunRecord(asked.run, parsed.root, source, parsed.to_json(), __version__, asked.started)
     await write_record(engine.catalog, record)
     if before is None:
@@ -146,7 +146,8 @@ class _Listing:
         await self._join.skip_to(end)
         await self._add([])
         await self._close(is_small=is_whole and not self._left)
-        if self._tally.vanished or self._pending.gone:
+        found_nothing = not (is_whole or self._plans or self._left)
+        if self._tally.vanished or self._pending.gone or found_nothing:
             await self._disk(lambda: check_not_gone(place))
         found = self._tally.files + self._pending.files
         _log.log(level, "Found %d file(s) under %s.", found, printable(place.root))

@@ -100,7 +100,9 @@ class _Backup:
             raise
         self._status.enter("finishing")
         yield from self._write(self._patience)
-        compared = yield from compare(self._run, self._run, self._patience)
+        compared = yield from compare(
+            self._run, self._run, self._patience, Follower(self._status.compared, self._news)
+        )
         if compared.repairs:
             yield from self._repair(compared.repairs)
         self._judge(compared.findings)

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from durabletask.task import OrchestrationContext
 
-from sitebackup.messages import Copied, Listed, Progress
+from sitebackup.messages import Compared, Copied, Listed, Progress
 from sitebackup.orchestrations import words
 from sitebackup.orchestrations.events import Events
 from sitebackup.tally import Tally
@@ -29,6 +29,7 @@ class Status:
         self._trouble: str | None = None
         self._news = Progress()
         self._copied = Tally()
+        self._checked = 0
         self._notes: tuple[str, ...] = ()
         self.manifest: str | None = None
         self.found = Tally()
@@ -59,6 +60,11 @@ class Status:
 
     def repaired(self, answer: Copied) -> None:
         """Take note that something was copied again. It is counted already, and the manifest will say it."""
+        self.wait_for(next(iter(answer.troubles), None))
+
+    def compared(self, answer: Compared) -> None:
+        """Add what a part of the comparison has checked."""
+        self._checked += answer.findings.checked
         self.wait_for(next(iter(answer.troubles), None))
 
     def written(self, manifest: str, totals: Tally) -> None:
@@ -110,6 +116,7 @@ class Status:
                 "changed": done.changed,
                 "unchanged": done.unchanged,
                 "gone": done.gone,
+                "checked": max(self._checked, self._news.done.checked),
             },
             "bytes": {"total": found.bytes, "done": done.bytes, "uploaded": done.uploaded},
             "links": done.links,

@@ -5,9 +5,7 @@ by the time of their start. What a reader needs to choose one is in the blob's m
 """
 
 import json
-import os
 import re
-import socket
 from contextlib import suppress
 from typing import Any, Literal
 
@@ -63,11 +61,6 @@ async def newest_manifest(catalog: Container, root: str) -> tuple[RunRecord, Ind
             record = msgspec.convert(json.loads(await catalog.get(blob.name)), RunRecord)
             return record, await read_index(catalog, record.run)
     return None
-
-
-def source_name() -> str:
-    """Return what a root's machine is called: the function app's name in Azure, else the host's."""
-    return os.environ.get("WEBSITE_SITE_NAME") or socket.gethostname()
 
 
 def _name(record: RunRecord) -> str:

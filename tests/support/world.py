@@ -2,8 +2,8 @@
 
 Microsoft's replay engine runs the orchestrations (`tests.support.hub`), and each activity runs with an engine
 of its own, as if in a process of its own. What goes wrong comes from a seed: storage that does not answer,
-an answer that is lost, a process that is killed before or after a request, and one that is only believed to be
-dead, and goes on much later.
+an answer that is lost, a process that is killed before or after a request, and one that is only believed to
+be dead, and goes on much later.
 """
 
 import asyncio

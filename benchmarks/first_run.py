@@ -14,7 +14,7 @@ from sitebackup import __version__, names
 from sitebackup.blobs import blobname
 from sitebackup.blobs.account import connect
 from sitebackup.blobs.container import Container
-from sitebackup.records.catalogue import RunRecord, source_name, write_record
+from sitebackup.records.catalogue import RunRecord, write_record
 from sitebackup.records.entries import Entry, fields_of, to_line
 from sitebackup.records.lines import LineWriter
 from sitebackup.records.manifest import FORMAT, Index, Part, write_index
@@ -54,7 +54,7 @@ async def record_first_run(
             RunRecord(
                 run=RUN,
                 root=str(root),
-                source=source_name(),
+                source="",
                 options=request.to_json(),
                 version=__version__,
                 started=_TIME,

@@ -14,7 +14,6 @@ from sitebackup.tree.reading import HASHED_AT_ONCE, Stream
 BLOCKS_AT_ONCE = 6
 """Blocks of one file in flight. Each is in memory twice while the transport sends it."""
 
-
 _HASHED_IN_ONE_GO = 8 * HASHED_AT_ONCE
 """Bytes after which the thread serves another file."""
 

@@ -19,6 +19,7 @@ from sitebackup.ranges import Portion
 from sitebackup.records import manifest
 from sitebackup.records.catalogue import RunRecord, newest_manifest, write_record
 from sitebackup.records.manifest import Index
+from sitebackup.records.run_blobs import index_name
 from sitebackup.request import BackupRequest
 from sitebackup.tally import Tally
 from sitebackup.tree.entries import Entry, Item, Odd, Rest, Unreached
@@ -85,6 +86,8 @@ async def _begin(asked: ListRequest, engine: Engine) -> Listed:
     """List the tree, or cut it into portions, as the run before has found it."""
     parsed = parse_input(asked.request)
     place = await engine.disk(parsed.root)(lambda: find_place(parsed.root, engine))
+    if await engine.catalog.find(index_name(asked.run)) is not None:
+        raise FatalError(f"A run '{asked.run}' has left a manifest already: start one with another ID.")
     before = await newest_manifest(engine.catalog, parsed.root)
     source = engine.settings.source
     record = RunRecord(asked.run, parsed.root, source, parsed.to_json(), __version__, asked.started)
@@ -92,11 +95,8 @@ async def _begin(asked: ListRequest, engine: Engine) -> Listed:
     if before is None:
         return await _Listing(asked, parsed, place, None, engine).list(Range(), is_whole=True)
     index = before[1]
-    notes = (
-        ()
-        if before[0].source == source
-        else (f"The run before was made by '{before[0].source}', this one by '{source}'.",)
-    )
+    other = f"The run before was made by '{before[0].source}', this one by '{source}'."
+    notes = () if before[0].source == source else (other,)
     ranges = manifest.ranges(index, max(1, int(engine.settings.list_budget * _ROOM)))
     listing = _Listing(asked, parsed, place, index, engine)
     listed = await (listing.list(ranges[0], is_whole=True) if len(ranges) == 1 else listing.leave(ranges))

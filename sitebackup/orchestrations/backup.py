@@ -57,7 +57,7 @@ def backup_site_content(ctx: OrchestrationContext, request: Any) -> Steps[int]:
     `request` is what `BackupRequest.parse` reads. Raises `BackupFailedError` unless all of the tree is saved.
     """
     asked = read_request(BackupRequest.parse, request)
-    status = Status(ctx, root_id(asked.root))
+    status = Status(ctx, root_id(asked.root), by_ctime=asked.change_detection == "ctime")
     backup = _Backup(ctx, request, asked, status)
     try:
         yield from backup.run()

@@ -18,12 +18,13 @@ class Status:
     """Counts what was found and what is done, and publishes both with every change.
 
     `found` and `done` are what the answers of activities add up to. `manifest` is the container and blob of
-    the manifest, once there is one.
+    the manifest, once there is one. `by_ctime`: whether a file counts as changed by its ctime and inode too.
     """
 
-    def __init__(self, ctx: OrchestrationContext, root_id: str) -> None:
+    def __init__(self, ctx: OrchestrationContext, root_id: str, *, by_ctime: bool = True) -> None:
         self._ctx = ctx
         self._root_id = root_id
+        self._by_ctime = by_ctime
         self._events = Events(ctx)
         self._phase = ""
         self._trouble: str | None = None
@@ -125,7 +126,7 @@ class Status:
         about = {
             "waitingFor": self._trouble,
             "manifest": self.manifest,
-            "hint": words.hint(self._copied),
+            "hint": words.hint(self._copied) if self._by_ctime else None,
             "notes": list(self._notes) or None,
         }
         self._ctx.set_custom_status(status | {name: said for name, said in about.items() if said is not None})

@@ -89,14 +89,14 @@ class World:
                 late.set_result(None)
             self._loop.run_until_complete(asyncio.sleep(0.002))
         if self._working:
-            self._loop.run_until_complete(asyncio.wait(self._working, timeout=30))
+            self._loop.run_until_complete(asyncio.wait(list(self._working), timeout=30))
 
     def close(self) -> None:
         """Close the event loop."""
         for task in self._working:
             task.cancel()
         if self._working:
-            self._loop.run_until_complete(asyncio.wait(self._working, timeout=30))
+            self._loop.run_until_complete(asyncio.wait(list(self._working), timeout=30))
         self._loop.close()
 
     def _activity(self, body: Body) -> Any:

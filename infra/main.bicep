@@ -1,7 +1,7 @@
 // Everything that the app needs in Azure, in one resource group.
 //
 //   identity ─┬─ host storage     task hub, deployment packages, keys
-//             ├─ backup storage   the backups and the runs' records; an account of its own
+//             ├─ backup storage   the backups, their history and the runs' records; an account of its own
 //             ├─ monitoring       Log Analytics, Application Insights, alerts, workbook
 //             └─ function app     Flex Consumption, Python 3.13
 //
@@ -35,7 +35,7 @@ param concurrency int = 32
 
 @description('Entries after which a listing enters no further directory and leaves the rest to other listings.')
 @minValue(1)
-@maxValue(1000000)
+@maxValue(200000)
 param listBudget int = 20000
 
 @description('Whether log and error messages may name the files that are backed up, a line a file. The runs\' records name them in any case.')
@@ -45,17 +45,17 @@ param logPaths bool = false
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS', 'Standard_RAGRS', 'Standard_RAGZRS'])
 param backupRedundancy string = 'Standard_GRS'
 
-@description('Days that an overwritten version of a blob is kept, counted from when that version was written.')
+@description('Days that an overwritten version of a blob is kept, counted from when that version was written. The app keeps earlier content itself; this is for what something else overwrites.')
 @minValue(1)
 @maxValue(3650)
-param versionDays int = 90
+param versionDays int = 14
 
 @description('Days that a deleted blob, version or container can be restored.')
 @minValue(7)
 @maxValue(365)
 param softDeleteDays int = 30
 
-@description('Days that a run\'s plans, outcomes and manifest are kept after they were written.')
+@description('Days that plans and outcomes of a run that did not end are kept after they were written. Manifests are not among them.')
 @minValue(7)
 @maxValue(3650)
 param runRecordDays int = 365
@@ -230,7 +230,13 @@ output BACKUP_STORAGE_ACCOUNT string = backupStorage.outputs.name
 @description('The container that holds one blob per file.')
 output BACKUP_CONTAINER string = backupStorage.outputs.backupsContainer
 
-@description('The container that holds the runs\' records.')
+@description('The container that holds content that was overwritten or deleted.')
+output BACKUP_HISTORY_CONTAINER string = backupStorage.outputs.historyContainer
+
+@description('The container that holds the manifests and records of the runs.')
+output BACKUP_CATALOG_CONTAINER string = backupStorage.outputs.catalogContainer
+
+@description('The container that holds what runs need while they go on.')
 output BACKUP_RUNS_CONTAINER string = backupStorage.outputs.runsContainer
 
 @description('The storage account of the task hub and the deployment packages.')

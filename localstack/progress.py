@@ -19,7 +19,7 @@ _LINE_SECONDS = 2.0
 # else stand at its end for most of the time. Against the emulator on two cores: 300 small files/s, 80 MB/s.
 _FILE_BYTES = 256 * 1024
 
-_TROUBLES = ("failed", "vanished", "skipped")
+_OTHERS = ("failed", "vanished", "skipped", "checked")
 _CHANGES = ("new", "changed", "gone", "unchanged")
 
 
@@ -32,8 +32,8 @@ class Tally:
     files_done: int
     bytes_total: int
     bytes_done: int
-    troubles: str
-    """Entries that are not saved, each kind after a comma: ", 2 failed, 1 skipped"."""
+    others: str
+    """Entries that are not saved, or checked at the end, each kind after a comma: ", 2 failed, 1 skipped"."""
     changes: str
     """What is different from the run before: "12 new, 1 gone, 9,984 unchanged; 1.2 MB uploaded"."""
 
@@ -51,14 +51,14 @@ class Tally:
             files_done=files.get("done", 0),
             bytes_total=sizes.get("total", 0),
             bytes_done=sizes.get("done", 0),
-            troubles="".join(f", {count}" for count in _counts(files, _TROUBLES)),
+            others="".join(f", {count}" for count in _counts(files, _OTHERS)),
             changes=f"{changes}; {decimal(uploaded)} uploaded" if changes else "",
         )
 
     @property
     def files(self) -> str:
         """The files in words."""
-        return f"{self.files_done:,} of {self.files_total:,} files{self.troubles}"
+        return f"{self.files_done:,} of {self.files_total:,} files{self.others}"
 
     @property
     def sizes(self) -> str:
@@ -89,7 +89,7 @@ def _bar(console: Console) -> Generator[Show]:
     columns = (
         TextColumn("{task.description:<9}"),
         BarColumn(),
-        TextColumn("{task.fields[tally].line}"),
+        TextColumn("{task.fields[tally].sizes}, {task.fields[tally].files}\n{task.fields[tally].changes}"),
         TimeRemainingColumn(),
     )
     nothing = Tally.of(None)

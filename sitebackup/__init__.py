@@ -15,4 +15,4 @@ A package imports those below it, and none above it. `names`, `errors`, `setting
 of this folder serve them all.
 """
 
-__version__ = "0.2.0"
+__version__ = "0.1.0"

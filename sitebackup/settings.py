@@ -6,6 +6,7 @@ own naming, and `sitebackup.blobs.account` reads them.
 
 import logging
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -25,14 +26,16 @@ class Settings:
     `allowed_roots`: only these directories and what is below them may be backed up; one that is a link means
     what the link leads to when it is asked.
     `concurrency`: uploads in flight at once in one worker process, and threads that read.
-    `list_budget`: entries after which one listing call enters no further directory.
+    `list_budget`: entries after which one listing call leaves the rest to others.
     `log_paths`: whether log and error messages may name what is backed up.
+    `source`: what the records of runs call this app: its name in Azure, else the machine's.
     """
 
     allowed_roots: tuple[str, ...]
     concurrency: int
     list_budget: int
     log_paths: bool = True
+    source: str = ""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -40,8 +43,9 @@ class Settings:
         return cls(
             allowed_roots=_roots(environment),
             concurrency=_integer(environment, "BACKUP_CONCURRENCY", 32, 1, 100),
-            list_budget=_integer(environment, "BACKUP_LIST_BUDGET", 20_000, 1, 1_000_000),
+            list_budget=_integer(environment, "BACKUP_LIST_BUDGET", 20_000, 1, 200_000),
             log_paths=_boolean(environment, "BACKUP_LOG_PATHS", default=True),
+            source=environment.get("WEBSITE_SITE_NAME") or socket.gethostname(),
         )
 
     @property

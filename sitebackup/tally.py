@@ -16,7 +16,8 @@ class Tally(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     others `unchanged`; `touched` ones are those of the last kind that were read again because of their ctime
     or inode alone. `uploaded` is the content that was sent, in bytes.
 
-    `failed`, `vanished`, `skipped` and `kept` entries are not saved by this run; `gone` ones are removed.
+    `failed`, `vanished`, `skipped` and `kept` entries are not saved by this run; `gone` ones are removed. So
+    many entries were `checked` in the comparison at the end.
     """
 
     files: int = 0
@@ -33,6 +34,7 @@ class Tally(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     touched: int = 0
     gone: int = 0
     uploaded: int = 0
+    checked: int = 0
 
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(*map(int.__add__, msgspec.structs.astuple(self), msgspec.structs.astuple(other)))

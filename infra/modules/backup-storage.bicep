@@ -1,9 +1,10 @@
 // The account that holds the backups, apart from the host's: its lifecycle rules, its replication and its
 // permissions are about backups alone, and deleting the app's own storage deletes none.
 //
-// The app may write, read, list and delete blobs in two containers. It may not delete a version of a blob,
+// The app may write, read, list and delete blobs in four containers. It may not delete a version of a blob,
 // change the rules below, or see another container: what it overwrites or deletes can be restored for as long as
-// `versionDays` and `softDeleteDays` say.
+// `versionDays` and `softDeleteDays` say. That is the second net: the app itself keeps earlier content, in
+// `historyContainer`, for as long as a run needs it.
 
 @description('Name of the storage account.')
 param name string
@@ -23,7 +24,7 @@ param versionDays int
 @description('Days that a deleted blob, version or container can be restored.')
 param softDeleteDays int
 
-@description('Days that a run\'s records are kept after they were written.')
+@description('Days that what a run has left in its working container is kept after it was written.')
 param runRecordDays int
 
 @description('Principal that the app runs as.')
@@ -37,8 +38,10 @@ param publicAccess bool
 
 // The names that the code gives them: it would create them itself, but need the right to create any.
 var backupsContainer = 'backups'
+var historyContainer = 'backup-history'
+var catalogContainer = 'backup-catalog'
 var runsContainer = 'backup-runs'
-var containerNames = [backupsContainer, runsContainer]
+var containerNames = [backupsContainer, historyContainer, catalogContainer, runsContainer]
 var operatorContainers = empty(operatorPrincipalId) ? [] : containerNames
 
 var storageBlobDataContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
@@ -101,7 +104,10 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-06
           enabled: true
           type: 'Lifecycle'
           definition: {
-            filters: { blobTypes: ['blockBlob'], prefixMatch: ['${backupsContainer}/', '${runsContainer}/'] }
+            filters: {
+              blobTypes: ['blockBlob']
+              prefixMatch: ['${backupsContainer}/', '${historyContainer}/', '${catalogContainer}/', '${runsContainer}/']
+            }
             actions: {
               version: { delete: { daysAfterCreationGreaterThan: versionDays } }
               snapshot: { delete: { daysAfterCreationGreaterThan: versionDays } }
@@ -150,4 +156,6 @@ output name string = account.name
 output created string = account.properties.creationTime
 output blobUri string = account.properties.primaryEndpoints.blob
 output backupsContainer string = containers[0].name
-output runsContainer string = containers[1].name
+output historyContainer string = containers[1].name
+output catalogContainer string = containers[2].name
+output runsContainer string = containers[3].name

@@ -11,8 +11,8 @@ time, and wherever a process ends, everything that was ever there still is, or i
 """
 
 from collections.abc import Sequence
-from uuid import uuid4
 
+from sitebackup.blobs.blocks import new_block_ids
 from sitebackup.blobs.container import ABSENT, Blob, Condition, Properties
 from sitebackup.blobs.historyname import history_name
 from sitebackup.digests import md5
@@ -49,7 +49,7 @@ class Backups:
 
     async def put_in_blocks(self, blob: str, data: bytes, properties: Properties, there: Blob | None) -> str:
         """Write a small blob as a large one is written; return its ETag."""
-        block_ids = [uuid4().hex] if data else []  # storage takes no empty block
+        block_ids = new_block_ids(1 if data else 0)  # storage takes no empty block
         for block_id in block_ids:
             await self.stage(blob, block_id, data, md5(data))
         return await self.commit(blob, block_ids, properties, there)

@@ -33,6 +33,7 @@ from sitebackup.records.entries import Entry
 from sitebackup.records.packing import MAX_FILES, pack
 from sitebackup.records.plans import Task
 from sitebackup.records.saved import Saved, read_saved
+from sitebackup.tally import Tally
 
 _SECONDS = 60.0
 """After so long, the rest is left to the next step."""
@@ -51,15 +52,14 @@ async def compare(asked: CompareRequest, engine: Engine) -> Compared:
     """
     saved = await read_saved(engine.catalog, engine.runs, asked.verified)
     state = await read_state(engine.runs, asked.run, asked.after) if asked.after else State()
-    pairs = Pairs.of(state)
 
     def is_repairable(entry: Entry) -> bool:
         return asked.verified == asked.run and entry.since != asked.run
 
     settling = Settling(engine, is_repairable)
-    step = _Step(saved, state.position, pairs, settling, engine)
+    step = _Step(asked, saved, state, settling, engine)
     is_done = await step.take()
-    root = saved.index.root
+    pairs, root = step.pairs, saved.index.root
     if is_done and asked.verified == asked.run:
         settling.repairs += await lost_blobs(root, pairs.blobs, engine)
     found = Findings(checked=pairs.checked, bytes=pairs.bytes, extra=pairs.extra if is_done else 0)
@@ -89,25 +89,32 @@ async def _plan(run: str, root: str, tasks: list[Task], engine: Engine) -> tuple
 
 
 class _Step:
-    """One step, from a position on, with what waits in `pairs`."""
+    """One step, from a state on. `pairs`: what waits, and what it has found."""
 
     def __init__(
-        self, saved: Saved, position: Position, pairs: Pairs, settling: Settling, engine: Engine
+        self,
+        asked: CompareRequest,
+        saved: Saved,
+        state: State,
+        settling: Settling,
+        engine: Engine,
     ) -> None:
+        self.pairs = Pairs.of(state)
+        self._asked = asked
+        self._told = 0
         self._saved = saved
-        self._pairs = pairs
         self._settling = settling
         self._engine = engine
-        self._begin = position
-        self._marker = position.marker
-        self._last = position.last  # of the blobs that were listed
+        self._begin = state.position
+        self._marker = self._begin.marker
+        self._last = self._begin.last  # of the blobs that were listed
         self._next: tuple[int, int, Entry] | None = None  # where the first entry is that was not taken
 
     @property
     def position(self) -> Position:
         """Where the next step begins."""
         part, offset, _ = self._next or (len(self._saved.index.parts), 0, None)
-        return Position(self._marker, self._last, part, offset, self._pairs.dropped, self._pairs.found)
+        return Position(self._marker, self._last, part, offset, self.pairs.dropped, self.pairs.found)
 
     async def take(self) -> bool:
         """Pair until the time is up, or so many entries are to be copied again; tell whether all is done."""
@@ -116,10 +123,18 @@ class _Step:
         async with aclosing(self._pages()) as pages, aclosing(self._entries()) as entries:
             self._next = await anext(entries, None)
             while await self._advance(pages, entries):
-                self._pairs.found += await self._settling.settle(self._pairs.take_doubts())
+                self.pairs.found += await self._settling.settle(self.pairs.take_doubts())
+                self._tell()
                 if loop.time() >= end or len(self._settling.repairs) >= self._engine.settings.list_budget:
                     return False
         return True
+
+    def _tell(self) -> None:
+        """Have the run told how far it is; a verification of another run tells at its end."""
+        if self._asked.verified == self._asked.run:
+            news = Tally(checked=self.pairs.checked - self._told)
+            self._engine.progress.add(self._asked.run, done=news)
+            self._told = self.pairs.checked
 
     async def _advance(
         self, pages: AsyncGenerator[Page], entries: AsyncGenerator[tuple[int, int, Entry]]
@@ -129,17 +144,17 @@ class _Step:
             page = await anext(pages)
             self._marker = page.marker or None
             for blob in page.blobs:
-                self._pairs.add_blob(blob)
+                self.pairs.add_blob(blob)
                 self._last = blob.name
             return True
         if self._next is not None:
             for _ in range(_AT_ONCE):
                 if self._next is None or self._listing_is_behind():
                     break
-                self._pairs.add_entry(self._next[2])
+                self.pairs.add_entry(self._next[2])
                 self._next = await anext(entries, None)
             return True
-        return self._pairs.doubt(_ASKED_AT_ONCE)
+        return self.pairs.doubt(_ASKED_AT_ONCE)
 
     def _listing_is_behind(self) -> bool:
         if self._marker is None:

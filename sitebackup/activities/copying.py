@@ -15,7 +15,7 @@ from sitebackup.errors import BlobMissingError, FatalError, SourceError
 from sitebackup.messages import Copied, CopyRequest
 from sitebackup.ranges import Share
 from sitebackup.records.attempts import AttemptRecord
-from sitebackup.records.outcomes import read_outcomes, write_outcomes
+from sitebackup.records.outcomes import Outcome, read_outcomes, write_outcomes
 from sitebackup.records.plans import Task
 from sitebackup.records.run_blobs import attempt_name
 from sitebackup.tally import Tally
@@ -60,7 +60,10 @@ async def _copy_batch(asked: CopyRequest, engine: Engine) -> Copied:
     remover = Remover(engine, place, is_last=asked.last)
 
     async def carry_out(tasks: Sequence[Task]) -> list[End]:
-        return await (remover.remove(tasks) if tasks[0].gone else copier.save(tasks))
+        ends = await (remover.remove(tasks) if tasks[0].gone else copier.save(tasks))
+        done = Tally.of(end.tally for end in ends if isinstance(end, Outcome))
+        engine.progress.add(asked.run, done=done)
+        return ends
 
     async with engine.quarantine.together():
         earlier = await record.begin(len(tasks))

@@ -27,7 +27,7 @@ async def no_baseline() -> Baseline:
 
 @dataclass(slots=True)
 class Found:
-    """What a join has found since it was asked last: `tasks`, and `lines` of so many `entries` for a draft."""
+    """What a join has found since it was asked last: `tasks`, and `lines` for a draft, one an entry."""
 
     lines: bytearray = field(default_factory=bytearray)
     entries: int = 0

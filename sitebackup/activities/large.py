@@ -1,11 +1,10 @@
 """Large files, a block at a time: hashed, or sent to storage in blocks."""
 
 import asyncio
-import uuid
 from functools import partial
 
 from sitebackup.activities.backups import Backups
-from sitebackup.blobs.blocks import block_size
+from sitebackup.blobs.blocks import block_size, new_block_ids
 from sitebackup.concurrently import task_group
 from sitebackup.digests import md5
 from sitebackup.engine.engine import Engine
@@ -14,7 +13,6 @@ from sitebackup.tree.reading import HASHED_AT_ONCE, Stream
 
 BLOCKS_AT_ONCE = 6
 """Blocks of one file in flight. Each is in memory twice while the transport sends it."""
-
 
 _HASHED_IN_ONE_GO = 8 * HASHED_AT_ONCE
 """Bytes after which the thread serves another file."""
@@ -45,14 +43,9 @@ class LargeFiles:
         return False
 
     async def stage(self, blob: str, stream: Stream) -> list[str]:
-        """Send a stream as blocks of a blob, several at once; return the IDs that make its content.
-
-        The IDs are of this attempt alone, so that two attempts at a blob can never commit a mixture
-        (https://github.com/Azure/azure-sdk-for-python/issues/26790).
-        """
-        attempt = uuid.uuid4().hex
+        """Send a stream as blocks of a blob, several at once; return the IDs that make its content."""
         size = block_size(stream.expected)
-        block_ids = [f"{attempt}-{index:05d}" for index in range(-(-stream.expected // size))]
+        block_ids = new_block_ids(-(-stream.expected // size))
         in_flight = asyncio.Semaphore(BLOCKS_AT_ONCE)
         async with task_group() as group:
             for block_id in block_ids:

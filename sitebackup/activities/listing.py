@@ -17,8 +17,9 @@ from sitebackup.errors import FatalError, SourceError, SourceUnavailableError, p
 from sitebackup.messages import Listed, ListRequest, Plan
 from sitebackup.ranges import Portion
 from sitebackup.records import manifest
-from sitebackup.records.catalogue import RunRecord, newest_manifest, source_name, write_record
+from sitebackup.records.catalogue import RunRecord, newest_manifest, write_record
 from sitebackup.records.manifest import Index
+from sitebackup.records.run_blobs import index_name
 from sitebackup.request import BackupRequest
 from sitebackup.tally import Tally
 from sitebackup.tree.entries import Entry, Item, Odd, Rest, Unreached
@@ -85,18 +86,17 @@ async def _begin(asked: ListRequest, engine: Engine) -> Listed:
     """List the tree, or cut it into portions, as the run before has found it."""
     parsed = parse_input(asked.request)
     place = await engine.disk(parsed.root)(lambda: find_place(parsed.root, engine))
+    if await engine.catalog.find(index_name(asked.run)) is not None:
+        raise FatalError(f"A run '{asked.run}' has left a manifest already: start one with another ID.")
     before = await newest_manifest(engine.catalog, parsed.root)
-    source = source_name()
+    source = engine.settings.source
     record = RunRecord(asked.run, parsed.root, source, parsed.to_json(), __version__, asked.started)
     await write_record(engine.catalog, record)
     if before is None:
         return await _Listing(asked, parsed, place, None, engine).list(Range(), is_whole=True)
     index = before[1]
-    notes = (
-        ()
-        if before[0].source == source
-        else (f"The run before was made by '{before[0].source}', this one by '{source}'.",)
-    )
+    other = f"The run before was made by '{before[0].source}', this one by '{source}'."
+    notes = () if before[0].source == source else (other,)
     ranges = manifest.ranges(index, max(1, int(engine.settings.list_budget * _ROOM)))
     listing = _Listing(asked, parsed, place, index, engine)
     listed = await (listing.list(ranges[0], is_whole=True) if len(ranges) == 1 else listing.leave(ranges))
@@ -146,7 +146,8 @@ class _Listing:
         await self._join.skip_to(end)
         await self._add([])
         await self._close(is_small=is_whole and not self._left)
-        if self._tally.vanished or self._pending.gone:
+        found_nothing = not (is_whole or self._plans or self._left)
+        if self._tally.vanished or self._pending.gone or found_nothing:
             await self._disk(lambda: check_not_gone(place))
         found = self._tally.files + self._pending.files
         _log.log(level, "Found %d file(s) under %s.", found, printable(place.root))

@@ -1,4 +1,4 @@
-"""Blobs of a root that no manifest knows: a run that was killed has left them, or a process that came late."""
+"""Blobs of a root that no manifest knows: a run that was killed or a process that came late has left them."""
 
 import os
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from sitebackup.blobs.container import Blob
 from sitebackup.concurrently import all_of
 from sitebackup.digests import root_id
 from sitebackup.engine.engine import Engine
-from sitebackup.records.entries import MARKS, ROOT_MARK, Entry
+from sitebackup.records.entries import ROOT_MARK, Entry, kind_of
 from sitebackup.records.plans import Task
 
 _LOOKED_AT = 1_000
@@ -33,8 +33,7 @@ async def lost_blobs(root: str, extra: Iterable[str], engine: Engine) -> list[Ta
 
 
 def _removal(root: str, blob: Blob) -> Task:
-    metadata = blob.metadata or {}
-    kind = next(kind for kind in ("link", "directory", "file") if MARKS[kind].items() <= metadata.items())
+    kind = kind_of(blob.metadata or {})
     path = os.path.relpath(blobname.decode(blob.name), root) + ("/" if kind == "directory" else "")
     md5 = blob.md5.hex() if blob.md5 is not None else ""
     base = Entry(path, kind, blob.size, blob=blob.name, md5=md5, etag=blob.etag, since="")

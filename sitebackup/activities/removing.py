@@ -1,12 +1,12 @@
 """Removing from `backups` what is gone from the tree: it stays in the history.
 
-The disk is asked once more, so that what is there again stays. What another writer has put there meanwhile
-stays too, unless it is the same content: then the disk is asked again after that was seen.
+The disk is asked once more, so that what is there again stays. What another writer has put there stays too.
 """
 
 import os
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 
 from sitebackup.activities.backups import NOT_THERE, Backups
 from sitebackup.activities.ends import End, Ends, not_saved
@@ -19,9 +19,6 @@ from sitebackup.records.outcomes import Outcome
 from sitebackup.records.plans import Task
 from sitebackup.tree.place import Place
 from sitebackup.tree.reasons import reasons
-
-_MOST_LOOKS = 3
-"""Times that a blob is looked at which another writer changes."""
 
 
 class Remover:
@@ -40,26 +37,21 @@ class Remover:
 
     async def _remove(self, task: Task) -> Outcome:
         name = blobname.encode(self._place.name(task.path.removesuffix("/")))
-        there = saved = None if task.base is None else blob_of(name, task.base)
-        for _ in range(_MOST_LOOKS):
-            if there is None or saved is None or (there.size, there.md5) != (saved.size, saved.md5):
-                break
+        there = None if task.base is None else blob_of(name, task.base)
+        if there is not None:
             if await self._disk(lambda: _is_there(self._place, task)):
                 return not_saved(task, "kept", "is there again")
             async with self._transfers:
-                try:
+                with suppress(*NOT_THERE):  # another run has removed it, or has put something else there
                     await self._backups.remove(there)
-                    break
-                except NOT_THERE:
-                    there = await self._backups.find(name)
         return not_saved(task, "gone", "is not there any more")
 
 
 def _is_there(place: Place, task: Task) -> bool:
     """Tell whether what was gone is there again. Raises `SourceError`, `SourceUnavailableError`.
 
-    What is behind a link, which may have taken a directory's place, is not in the tree. The blob of a directory
-    says that it is empty: it is wrong too when something is in it.
+    What is behind a link, which may have taken a directory's place, is not in the tree. The blob of a
+    directory says that it is empty: it is wrong too when something is in it.
     """
     if task.kind == "directory":
         return False

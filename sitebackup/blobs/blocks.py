@@ -1,5 +1,7 @@
 """How a large file is cut into blocks."""
 
+import uuid
+
 from sitebackup.errors import SourceError
 
 BLOCK = 8 * 1024 * 1024
@@ -21,3 +23,13 @@ def block_size(content: int) -> int:
     if size > MAX_BLOCK:
         raise SourceError(f"has more than {MAX_BLOCK * MAX_BLOCKS:,} bytes, the most that can be backed up")
     return size
+
+
+def new_block_ids(count: int) -> list[str]:
+    """Return IDs for `count` blocks of one attempt at a blob, in order; no other attempt has them.
+
+    So two attempts at a blob can never commit a mixture
+    (https://github.com/Azure/azure-sdk-for-python/issues/26790). All IDs of a blob must have one length.
+    """
+    attempt = uuid.uuid4().hex
+    return [f"{attempt}-{index:05d}" for index in range(count)]

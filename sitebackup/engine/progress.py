@@ -1,8 +1,8 @@
 """How far the work for a run is, from all processes to the orchestration, while activities are under way.
 
-Each process that works for a run overwrites one small blob every two seconds, if there is something new. When
-that is due, one of them, whichever comes first, adds up these blobs and tells the orchestration. When it was
-told last is in the metadata of another blob, which is written under a condition, so that only one tells.
+Each process that works for a run overwrites one small blob every other second, if there is something new.
+When that is due, one of them, whichever comes first, adds up these blobs and tells the orchestration. When it
+was told last is in the metadata of another blob, which is written under a condition, so that only one tells.
 
 It is due every few seconds, and after a while every twentieth of the time that the run has taken, so that its
 history grows with the logarithm of that time. Nothing of this ever fails the work itself.
@@ -21,15 +21,15 @@ from sitebackup.messages import Progress as News
 from sitebackup.records.run_blobs import progress_folder, progress_name, told_name
 from sitebackup.tally import Tally
 
-WRITE_SECONDS = 2.0
+WRITE_SECONDS = 1.5
 """Between two looks at what is new in a process."""
 
 _AT_LEAST = 5.0
 _SHARE = 1 / 20
 """An orchestration is told every so many seconds, or every so large a part of its time if that is longer."""
 
-_LATE = WRITE_SECONDS + 0.5
-"""Seconds that news is late, since nobody looks all the time, and it has a way to go."""
+_LATE = WRITE_SECONDS + 1.0
+"""Seconds that news is late at most, since nobody looks all the time, and it has a way to go."""
 
 _IDLE_RUNS = 16
 """Runs without work that a process remembers: there may be work for them again."""

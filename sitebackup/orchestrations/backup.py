@@ -57,7 +57,7 @@ def backup_site_content(ctx: OrchestrationContext, request: Any) -> Steps[int]:
     `request` is what `BackupRequest.parse` reads. Raises `BackupFailedError` unless all of the tree is saved.
     """
     asked = read_request(BackupRequest.parse, request)
-    status = Status(ctx, root_id(asked.root))
+    status = Status(ctx, root_id(asked.root), by_ctime=asked.change_detection == "ctime")
     backup = _Backup(ctx, request, asked, status)
     try:
         yield from backup.run()
@@ -100,7 +100,9 @@ class _Backup:
             raise
         self._status.enter("finishing")
         yield from self._write(self._patience)
-        compared = yield from compare(self._run, self._run, self._patience)
+        compared = yield from compare(
+            self._run, self._run, self._patience, Follower(self._status.compared, self._news)
+        )
         if compared.repairs:
             yield from self._repair(compared.repairs)
         self._judge(compared.findings)

@@ -7,7 +7,7 @@ from durabletask.task import OrchestrationContext
 
 from sitebackup.errors import BackupFailedError
 from sitebackup.messages import Answer, Message
-from sitebackup.orchestrations.gathering import Steps, activity, alone
+from sitebackup.orchestrations.gathering import NOBODY, Follower, Steps, activity, alone
 
 WAITS = (15, 30, 60, 120, 240, 240)
 """Seconds to wait, after the retries of an activity and of the storage client, before work is done again.
@@ -72,9 +72,11 @@ class Patience:
         self._show(None)
         return True
 
-    def insist[A: Answer](self, name: str, request: Message, undone: A) -> Steps[A]:
+    def insist[A: Answer](
+        self, name: str, request: Message, undone: A, follower: Follower[A] = NOBODY
+    ) -> Steps[A]:
         """Call one activity until it answers. Raises `GaveUpError`."""
         while True:
-            answer = yield from alone(activity(self._ctx, name, request, undone))
+            answer = yield from alone(activity(self._ctx, name, request, undone), follower)
             if not (yield from self.wait_out(answer)):
                 return answer

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from durabletask.task import OrchestrationContext
 
-from sitebackup.messages import Copied, Listed, Progress
+from sitebackup.messages import Compared, Copied, Listed, Progress
 from sitebackup.orchestrations import words
 from sitebackup.orchestrations.events import Events
 from sitebackup.tally import Tally
@@ -18,17 +18,19 @@ class Status:
     """Counts what was found and what is done, and publishes both with every change.
 
     `found` and `done` are what the answers of activities add up to. `manifest` is the container and blob of
-    the manifest, once there is one.
+    the manifest, once there is one. `by_ctime`: whether a file counts as changed by its ctime and inode too.
     """
 
-    def __init__(self, ctx: OrchestrationContext, root_id: str) -> None:
+    def __init__(self, ctx: OrchestrationContext, root_id: str, *, by_ctime: bool = True) -> None:
         self._ctx = ctx
         self._root_id = root_id
+        self._by_ctime = by_ctime
         self._events = Events(ctx)
         self._phase = ""
         self._trouble: str | None = None
         self._news = Progress()
         self._copied = Tally()
+        self._checked = 0
         self._notes: tuple[str, ...] = ()
         self.manifest: str | None = None
         self.found = Tally()
@@ -59,6 +61,11 @@ class Status:
 
     def repaired(self, answer: Copied) -> None:
         """Take note that something was copied again. It is counted already, and the manifest will say it."""
+        self.wait_for(next(iter(answer.troubles), None))
+
+    def compared(self, answer: Compared) -> None:
+        """Add what a part of the comparison has checked."""
+        self._checked += answer.findings.checked
         self.wait_for(next(iter(answer.troubles), None))
 
     def written(self, manifest: str, totals: Tally) -> None:
@@ -110,6 +117,7 @@ class Status:
                 "changed": done.changed,
                 "unchanged": done.unchanged,
                 "gone": done.gone,
+                "checked": max(self._checked, self._news.done.checked),
             },
             "bytes": {"total": found.bytes, "done": done.bytes, "uploaded": done.uploaded},
             "links": done.links,
@@ -118,7 +126,7 @@ class Status:
         about = {
             "waitingFor": self._trouble,
             "manifest": self.manifest,
-            "hint": words.hint(self._copied),
+            "hint": words.hint(self._copied) if self._by_ctime else None,
             "notes": list(self._notes) or None,
         }
         self._ctx.set_custom_status(status | {name: said for name, said in about.items() if said is not None})

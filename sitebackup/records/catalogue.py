@@ -5,18 +5,16 @@ by the time of their start. What a reader needs to choose one is in the blob's m
 """
 
 import json
-import os
 import re
-import socket
 from contextlib import suppress
 from typing import Any, Literal
 
 import msgspec
 
 from sitebackup.blobs import blobname
-from sitebackup.blobs.container import Container, Properties
+from sitebackup.blobs.container import ABSENT, Container, Properties
 from sitebackup.digests import md5, root_id
-from sitebackup.errors import BlobMissingError
+from sitebackup.errors import BlobMissingError, ConditionNotMetError
 from sitebackup.records.manifest import Index, read_index
 from sitebackup.records.run_blobs import records_folder
 
@@ -45,12 +43,14 @@ class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 async def write_record(catalog: Container, record: RunRecord) -> None:
-    """Write the record of a run, over the one that was written when it started."""
+    """Write the record of a run; that of the end replaces that of the start, never the reverse."""
     data = json.dumps(msgspec.to_builtins(record), indent=1).encode()
     metadata = {"state": record.state}
     if record.format is not None:
         metadata["format"] = str(record.format)
-    await catalog.put(_name(record), data, Properties(md5(data), "application/json", metadata))
+    condition = ABSENT if record.state == "running" else None
+    with suppress(ConditionNotMetError):
+        await catalog.put(_name(record), data, Properties(md5(data), "application/json", metadata), condition)
 
 
 async def newest_manifest(catalog: Container, root: str) -> tuple[RunRecord, Index] | None:
@@ -63,11 +63,6 @@ async def newest_manifest(catalog: Container, root: str) -> tuple[RunRecord, Ind
             record = msgspec.convert(json.loads(await catalog.get(blob.name)), RunRecord)
             return record, await read_index(catalog, record.run)
     return None
-
-
-def source_name() -> str:
-    """Return what a root's machine is called: the function app's name in Azure, else the host's."""
-    return os.environ.get("WEBSITE_SITE_NAME") or socket.gethostname()
 
 
 def _name(record: RunRecord) -> str:

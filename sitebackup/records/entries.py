@@ -10,7 +10,7 @@ lone surrogates (PEP 383).
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal, TypedDict
 
 import msgspec
@@ -27,7 +27,11 @@ type NotSaved = Literal["failed", "vanished", "skipped", "kept", "gone"]
 `gone`: what an earlier run saved of it is removed. No manifest has that; a batch reports it.
 """
 
-MARKS = {"file": {}, "link": {"is_symlink": "true"}, "directory": {"hdi_isfolder": "true"}}
+MARKS: Mapping[Kind, Mapping[str, str]] = {
+    "file": {},
+    "link": {"is_symlink": "true"},
+    "directory": {"hdi_isfolder": "true"},
+}
 """The metadata that says what a blob is, by kind: how azcopy and BlobFuse keep links and directories."""
 
 
@@ -111,6 +115,14 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     def not_saved(self, outcome: NotSaved, reason: str) -> "Entry":
         """Return it as an entry that is not saved now."""
         return Entry(self.path, self.kind, outcome=outcome, reason=reason, previous=self.content)
+
+
+def kind_of(metadata: Mapping[str, str]) -> Kind:
+    """Return what a blob with these metadata is."""
+    for kind, marks in MARKS.items():
+        if marks and marks.items() <= metadata.items():
+            return kind
+    return "file"
 
 
 class Fields(TypedDict):

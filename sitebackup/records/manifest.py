@@ -30,6 +30,9 @@ from sitebackup.tree.keys import Range
 FORMAT = 2
 """Version of the manifest's format."""
 
+_SEAL = {"sealed": "true"}
+"""The metadata of an index that is not written any more."""
+
 _LINE = 64 * 1024
 """Bytes that the line of an entry hardly ever exceeds: it has a path and a blob's name, both escaped."""
 
@@ -86,15 +89,30 @@ class Summary:
         return cls(Tally.of(part.tally for part in each), list(islice(named, NAMED)))
 
 
-async def write_index(catalog: Container, index: Index, before: Condition = ABSENT) -> None:
+async def write_index(catalog: Container, index: Index, *, again: bool = False) -> None:
     """Make a manifest readable: all of its parts are written.
 
-    `before`: the index that it takes the place of. If there is another one, an attempt that came earlier has
-    written it, or one that was made later: it stays.
+    An index that is there stays: another attempt wrote it. `again`: it is replaced, unless it is sealed.
     """
+    there = await catalog.find(index_name(index.run)) if again else None
+    if there is not None and _SEAL.items() <= (there.metadata or {}).items():
+        return
     data = json.dumps(msgspec.to_builtins(index), indent=1).encode()
+    condition = ABSENT if there is None else Condition(there.etag)
     with suppress(ConditionNotMetError):
-        await catalog.put(index_name(index.run), data, Properties(md5(data), "application/json"), before)
+        await catalog.put(index_name(index.run), data, Properties(md5(data), "application/json"), condition)
+
+
+async def seal_index(catalog: Container, run: str) -> Index:
+    """Return the index of a run's manifest, which nobody writes any more from now on.
+
+    So what the index does not name can be deleted: no attempt that comes late can put it into the index.
+    Raises as `read_index`, and `ConditionNotMetError` if such an attempt has written just now.
+    """
+    there = await catalog.find(index_name(run))
+    if there is not None and not _SEAL.items() <= (there.metadata or {}).items():
+        await catalog.set_metadata(there.name, _SEAL, Condition(there.etag))
+    return await read_index(catalog, run)
 
 
 async def read_index(catalog: Container, run: str) -> Index:

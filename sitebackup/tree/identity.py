@@ -48,9 +48,9 @@ def marker(real: str, mounts: Mounts | None = None) -> str | None:
     return None
 
 
-def is_on_share(real: str) -> bool:
+def is_on_share(real: str, mounts: Mounts | None = None) -> bool:
     """Tell whether the tree at the real path `real` is on a share, whose server has a clock of its own."""
-    mount = next(holding(real, read_mounts()), None)
+    mount = next(holding(real, read_mounts() if mounts is None else mounts), None)
     return mount is not None and _is_share(mount)
 
 

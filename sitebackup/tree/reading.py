@@ -55,7 +55,8 @@ def content_type(name: str) -> str:
 def read(place: Place, path: str, kind: Kind, most: int) -> Content | None:
     """Read what is at a path, relative to the root.
 
-    Returns None for a file that has more than `most` bytes, or changed meanwhile. Raises `SourceError` or `SourceUnavailableError`.
+    Returns None for a file that has more than `most` bytes, or changed meanwhile. Raises `SourceError` or
+    `SourceUnavailableError`.
     """
     path = place.path(path)
     with reasons():

@@ -61,8 +61,15 @@ def test_every_file_of_a_tree_arrives_byte_for_byte_and_nothing_else(app: Runnin
     assert document["customStatus"] == {
         "phase": "done",
         "files": {
-            **{"total": 14, "done": 14, "failed": 0, "vanished": 0, "skipped": 0},
-            **{"new": 14, "changed": 0, "unchanged": 0, "gone": 0},
+            "total": 14,
+            "done": 14,
+            "failed": 0,
+            "vanished": 0,
+            "skipped": 0,
+            "new": 14,
+            "changed": 0,
+            "unchanged": 0,
+            "gone": 0,
         },
         "bytes": {"total": size, "done": size, "uploaded": size + len("index.html")},
         "links": 1,

@@ -81,7 +81,7 @@ def test_without_paths_no_message_of_any_run_names_a_file(new_app: NewApp, tmp_p
     wait_until(lambda: bool(events(app, "backup.ended", instance)), 10)
     [ended] = events(app, "backup.ended", instance)
     assert (ended["status"], ended["failed"]) == ("Failed", 1)
-    assert "1 of 4 entries were not backed up. All outcomes: backup-runs/" in document["output"]
+    assert "1 of 11 entries were not backed up. All outcomes: backup-catalog/" in document["output"]
     assert app.host is not None
     for name in ("secret", "index.html", "x" * 220):
         assert name not in app.host.output()

@@ -18,6 +18,7 @@ from localstack.settings import EmulatorPorts
 from tests.e2e.conftest import NewApp
 from tests.e2e.support.apps import RunningApp
 from tests.e2e.support.containers import assert_container_equals_tree
+from tests.e2e.support.manifests import read_manifest
 from tests.e2e.support.proxy import Request, storage_proxy
 from tests.e2e.support.trees import Size, Tree, make_tree, total_bytes
 from tests.e2e.support.waiting import wait_until
@@ -51,21 +52,26 @@ def test_files_that_cannot_be_saved_do_not_lose_the_others_and_the_run_ends_fail
     assert document["runtimeStatus"] == "Failed"
     name = "/".join(["deep", *["x" * 220] * 5, "f"])
     assert (
-        f"1 of 3 entries were not backed up: {name}: blob name is longer than 1024 characters"
+        f"1 of 11 entries were not backed up: {name}: blob name is longer than 1024 characters"
         in document["output"]
     )
-    manifest = f"{document['instanceId']}/manifest.ndjson"
-    assert document["output"].endswith(f"All outcomes: backup-runs/{manifest}.")
+    manifest = f"backup-catalog/manifests/{document['instanceId']}/index.json"
+    assert document["output"].endswith(f"All outcomes: {manifest}.")
     assert document["customStatus"]["files"] == {
         "total": 3,
         "done": 2,
         "failed": 1,
         "vanished": 0,
         "skipped": 0,
+        "new": 2,
+        "changed": 0,
+        "unchanged": 0,
+        "gone": 0,
     }
-    lines = app.blobs.get_container_client("backup-runs").download_blob(manifest).readall().splitlines()
-    [failed] = [json.loads(line) for line in lines if b'"failed"' in line and b'"outcome"' in line]
-    assert failed["path"] == name
+    _, entries = read_manifest(app.blobs, document)
+    assert {path: entry["outcome"] for path, entry in entries.items() if "outcome" in entry} == {
+        name: "failed"
+    }
     shutil.rmtree(root / "deep")
     assert_container_equals_tree(app.container, root)
 
@@ -179,7 +185,7 @@ def test_a_file_that_ends_its_worker_each_time_fails_by_itself_and_the_others_ar
             document = app.back_up(root, timeout=150)
 
     assert document["runtimeStatus"] == "Failed"
-    assert "1 of 301 entries were not backed up: poison: its worker ended" in document["output"]
+    assert "1 of 302 entries were not backed up: poison: its worker ended" in document["output"]
     assert document["customStatus"]["files"]["done"] == 300
     (root / "poison").unlink()
     assert_container_equals_tree(app.container, root)

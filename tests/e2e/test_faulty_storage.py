@@ -1,17 +1,20 @@
 """Storage that makes trouble: whatever it does, no run ends `Completed` with something missing."""
 
+import shutil
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from localstack.client import Document
 from tests.e2e.support.apps import RunningApp
-from tests.e2e.support.containers import assert_container_equals_tree
+from tests.e2e.support.containers import assert_container_equals_tree, reader
 from tests.e2e.support.proxy import Proxy, Rule, Trouble, always, at_first, sometimes
 from tests.e2e.support.trees import Size, Tree, make_tree, total_bytes
 from tests.e2e.support.waiting import wait_until
+from tests.support.past import Saved, run_of, tree_of
 
 RETRIED = (
     Trouble.RESET,
@@ -34,7 +37,28 @@ SITE: Tree = {
     **{f"d{n}": {f"f{m}": Size(n + m) for m in range(4)} for n in range(4)},
 }
 
-type Runs = Mapping[Trouble, tuple[Path, Document]]
+BEFORE: Tree = {
+    "blocks.bin": Size(8 * 1024 * 1024 + 2),
+    "empty directory": {"was": {"not": b"empty"}},
+    "d0": {f"f{m}": b"before" for m in range(4)},
+    "d1": {f"f{m}": Size(1 + m) for m in range(4)},
+    "gone": {f"f{m}": b"gone %d" % m for m in range(4)},
+}
+"""What an earlier run has saved: some of it changes, some stays, and some is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Troubled:
+    """A backup under way: of this root, with what it answered when it `started`. `before` was an earlier run
+    of the root, when it had that `tree`."""
+
+    root: Path
+    started: Document
+    before: str
+    tree: Saved
+
+
+type Runs = Mapping[Trouble, Troubled]
 
 
 def rule_of(trouble: Trouble) -> Rule:
@@ -52,23 +76,34 @@ def rule_of(trouble: Trouble) -> Rule:
 def troubled(
     proxied_app: RunningApp, proxy: Proxy, tmp_path_factory: pytest.TempPathFactory
 ) -> Generator[Runs]:
-    """Backups under way at the same time, since most of it is waiting: the root of each, and its start.
+    """Backups under way at the same time, since most of it is waiting.
 
-    Each has a trouble of its own in saving files; what they remember of themselves meets every kind.
+    Each has a trouble of its own in saving files and keeping earlier ones; what they remember of themselves
+    meets every kind.
     """
     parent = tmp_path_factory.mktemp("troubled")
+    earlier: dict[Trouble, tuple[Path, Saved, Document]] = {}
+    for trouble in TROUBLES:
+        root = make_tree(parent / trouble.name, BEFORE)
+        earlier[trouble] = (root, tree_of(root), proxied_app.client.start(str(root)))
     with ExitStack() as rules:
-        rules.enter_context(proxy.rule("/backup-runs/", sometimes(1, 0.02, *RETRIED)))
-        runs: dict[Trouble, tuple[Path, Document]] = {}
-        for trouble in TROUBLES:
-            root = make_tree(parent / trouble.name, SITE)
+        runs: dict[Trouble, Troubled] = {}
+        for root, _, started in earlier.values():
+            document = proxied_app.client.wait(started, 60)
+            assert document["runtimeStatus"] == "Completed", document
+            shutil.rmtree(root)
+            make_tree(root, SITE)
+        for words in ("/backup-runs/", "/backup-catalog/"):
+            rules.enter_context(proxy.rule(words, sometimes(1, 0.02, *RETRIED)))
+        for trouble, (root, tree, started) in earlier.items():
             rules.enter_context(proxy.rule(f"/backups{root}/", rule_of(trouble)))
-            runs[trouble] = (root, proxied_app.client.start(str(root)))
+            rules.enter_context(proxy.rule(f"/backup-history{root}/", rule_of(trouble)))
+            runs[trouble] = Troubled(root, proxied_app.client.start(str(root)), started["id"], tree)
         yield runs
 
 
 def test_an_outage_shows_in_the_status_while_it_lasts(proxied_app: RunningApp, troubled: Runs) -> None:
-    _, started = troubled[Trouble.BEING_DELETED]
+    started = troubled[Trouble.BEING_DELETED].started
     status: Document = {}
 
     def waits() -> bool:
@@ -119,10 +154,12 @@ def test_a_verification_reads_on_through_answers_that_break_off(
 def test_a_backup_completes_whole_through(
     proxied_app: RunningApp, proxy: Proxy, troubled: Runs, trouble: Trouble
 ) -> None:
-    root, started = troubled[trouble]
-    document = proxied_app.client.wait(started, 100)
+    run = troubled[trouble]
+    document = proxied_app.client.wait(run.started, 100)
     assert document["runtimeStatus"] == "Completed", document
-    assert document["output"] == total_bytes(root)
+    assert document["output"] == total_bytes(run.root)
     assert "waitingFor" not in document["customStatus"]
-    assert_container_equals_tree(proxied_app.container, root)
-    assert proxy.made(f"/backups{root}/") > 0
+    assert_container_equals_tree(proxied_app.container, run.root)
+    assert run_of(reader(proxied_app.blobs), document["instanceId"]) == tree_of(run.root)
+    assert run_of(reader(proxied_app.blobs), run.before) == run.tree
+    assert proxy.made(f"/backups{run.root}/") > 0

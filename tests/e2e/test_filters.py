@@ -34,34 +34,54 @@ def saved(app: RunningApp, root: Path) -> set[str]:
 
 @pytest.mark.any_host
 @pytest.mark.parametrize(
-    ("options", "expected"),
+    ("options", "expected", "entered"),
     [
-        ({"exclude": ["*.log"]}, "index.html logs/note.txt static/a.css static/cache/b.css current empty"),
-        ({"exclude": ["/logs/", "cache", "empty"]}, "index.html app.log static/a.css current"),
+        (
+            {"exclude": ["*.log"]},
+            "index.html logs/note.txt static/a.css static/cache/b.css current empty",
+            "logs/ static/ static/cache/",
+        ),
+        (
+            {"exclude": ["/logs/", "cache", "empty"]},
+            "index.html app.log static/a.css current",
+            "static/",
+        ),
         (
             {"exclude": ["*.log", "!app.log"]},
             "index.html app.log logs/note.txt static/a.css static/cache/b.css current empty",
+            "logs/ static/ static/cache/",
         ),
-        ({"include": ["*.css"]}, "static/a.css static/cache/b.css"),
-        ({"include": ["*.css", "*.log"], "exclude": ["static/cache/"]}, "static/a.css app.log logs/old.log"),
+        (
+            {"include": ["*.css"]},
+            "static/a.css static/cache/b.css",
+            "logs/ static/ static/cache/ empty/",
+        ),
+        (
+            {"include": ["*.css", "*.log"], "exclude": ["static/cache/"]},
+            "static/a.css app.log logs/old.log",
+            "logs/ static/ empty/",
+        ),
     ],
     ids=["suffix", "directories", "negation", "include", "both"],
 )
 def test_patterns_select_what_is_saved(
-    app: RunningApp, tmp_path: Path, options: dict[str, list[str]], expected: str
+    app: RunningApp, tmp_path: Path, options: dict[str, list[str]], expected: str, entered: str
 ) -> None:
     root = make_tree(tmp_path / "site", SITE)
     document = back_up(app, root, **options)
     assert document["runtimeStatus"] == "Completed", document
     assert saved(app, root) == set(expected.split())
     head, entries = read_manifest(app.blobs, document)
-    assert entries.keys() == set(expected.split())
+    assert {path.removesuffix("/") for path, entry in entries.items() if "blob" in entry} == saved(app, root)
+    assert {path for path, entry in entries.items() if "blob" not in entry} == {"", *entered.split()}
     assert head["options"] == {
         "include": [],
         "exclude": [],
         "oneFileSystem": False,
         "allowPartial": False,
         "allowEmpty": False,
+        "maxDelete": None,
+        "changeDetection": "ctime",
         **options,
     }
 
@@ -93,6 +113,10 @@ def test_a_partial_backup_completes_if_that_is_allowed_and_counts_what_failed(
         "failed": 1,
         "vanished": 0,
         "skipped": 0,
+        "new": 1,
+        "changed": 0,
+        "unchanged": 0,
+        "gone": 0,
     }
     assert saved(app, root) == {"kept"}
 
@@ -116,5 +140,5 @@ def test_a_mount_point_is_entered_unless_the_backup_is_to_stay_on_one_file_syste
     assert document["runtimeStatus"] == "Completed", document
     assert saved(app, tree_with_mount) == expected
     _, entries = read_manifest(app.blobs, document)
-    skipped = {path: entry["reason"] for path, entry in entries.items() if entry["outcome"] == "skipped"}
-    assert skipped == ({"mounted": "another file system"} if one_file_system else {})
+    skipped = {path: entry["reason"] for path, entry in entries.items() if "outcome" in entry}
+    assert skipped == ({"mounted/": "another file system"} if one_file_system else {})

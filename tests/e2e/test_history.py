@@ -3,14 +3,12 @@
 from pathlib import Path
 
 import pytest
-from azure.core.exceptions import ResourceNotFoundError
-from azure.storage.blob import BlobServiceClient
 
 from localstack.client import Document
 from tests.e2e.support.apps import RunningApp
-from tests.e2e.support.containers import assert_container_equals_tree
+from tests.e2e.support.containers import assert_container_equals_tree, reader
 from tests.e2e.support.trees import Size, Tree, make_tree, total_bytes
-from tests.support.past import Read, run_of, tree_of
+from tests.support.past import run_of, tree_of
 
 pytestmark = pytest.mark.any_host
 
@@ -20,18 +18,6 @@ SITE: Tree = {
     "film.mp4": Size(9 * 1024 * 1024),
     "empty": {},
 }
-
-
-def reader(blobs: BlobServiceClient) -> Read:
-    """Gives the content of blobs."""
-
-    def read(container: str, name: str) -> bytes | None:
-        try:
-            return blobs.get_blob_client(container, name).download_blob().readall()
-        except ResourceNotFoundError:
-            return None
-
-    return read
 
 
 def ended(document: Document) -> dict[str, int]:

@@ -1,8 +1,8 @@
 """Fixtures of the storage tests: containers of every kind, empty, and an engine that uses them."""
 
 import uuid
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,8 @@ import pytest
 from localstack.azurite import Azurite
 from sitebackup.blobs.account import Storage, connect
 from sitebackup.blobs.container import Container
-from sitebackup.engine.engine import Engine
+from sitebackup.engine.engine import MEMORY, Engine
+from sitebackup.engine.limits import ByteBudget
 from sitebackup.settings import Settings
 from tests.support.memory import MemoryContainer
 
@@ -90,3 +91,22 @@ async def engine(
     """An engine that may back up the test's own directory."""
     async with an_engine(backups, runs, tmp_path, history=history, catalog=catalog) as engine:
         yield engine
+
+
+type NewEngine = Callable[..., Engine]
+"""Makes an engine with these `backups`, and maybe with a `history` and with so many bytes of `memory`."""
+
+
+@pytest.fixture
+def new_engine(runs: MemoryContainer, catalog: MemoryContainer, tmp_path: Path) -> Generator[NewEngine]:
+    """Makes engines that may back up the test's own directory, as if each were a process of its own."""
+    with ExitStack() as engines:
+
+        def make(backups: Container, history: Container | None = None, memory: int = MEMORY) -> Engine:
+            settings = Settings((str(tmp_path),), concurrency=8, list_budget=20_000)
+            engine = Engine(settings, backups, runs, history or MemoryContainer(), catalog)
+            engine.memory = ByteBudget(memory)
+            engines.callback(engine.close)
+            return engine
+
+        yield make

@@ -7,106 +7,29 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from sitebackup.activities import listing
 from sitebackup.activities.copying import copy_file_to_blob
 from sitebackup.activities.listing import get_file_list
-from sitebackup.activities.running import Body
 from sitebackup.activities.running import run as run_activity
 from sitebackup.blobs import blobname
-from sitebackup.blobs.container import Properties
 from sitebackup.engine.engine import Engine
 from sitebackup.engine.threads import Disk
 from sitebackup.errors import FatalError, SourceError, SourceUnavailableError
-from sitebackup.messages import Answer, Copied, CopyRequest, Listed, ListRequest, Message, Plan
-from sitebackup.ranges import Portion
-from sitebackup.records.packing import MAX_FILES
+from sitebackup.messages import Answer, CopyRequest, Listed
+from sitebackup.ranges import split
 from sitebackup.settings import Settings
 from sitebackup.tally import Tally
-from sitebackup.tree.identity import marker
-from sitebackup.tree.walking import Entry, Item, Odd, Unreached
+from sitebackup.tree.entries import Odd
 from tests.storage.conftest import an_engine, goes_on
 from tests.support.fuse import mounted
+from tests.support.listings import a_walk_of, answer_of, copy, list_all, list_tree, make, tasks_in
 from tests.support.memory import MemoryContainer
-
-
-def make(root: Path, count: int, size: int = 1) -> set[Item]:
-    for number in range(count):
-        path = root / f"d{number % 7}" / f"f{number}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"x" * size)
-    return {Item(f"d{number % 7}/f{number}", "file", size) for number in range(count)}
-
-
-async def answer_of(body: Body, request: Message, engine: Engine) -> Any:
-    """Run an activity as a host does; return what goes into a history."""
-    return json.loads(json.dumps(await run_activity(body, request.to_json(), lambda: engine, goes_on)))
-
-
-async def list_tree(engine: Engine, root: Path, *portions: Portion) -> Listed:
-    return Listed.from_json(await answer_of(get_file_list, ListRequest("run", str(root), portions), engine))
-
-
-async def list_all(engine: Engine, root: Path) -> list[Listed]:
-    """List `root` as the orchestration does, and return every answer."""
-    answers: list[Listed] = []
-    hands: list[tuple[Portion, ...]] = [()]
-    while hands:
-        answer = await list_tree(engine, root, *hands.pop())
-        answers.append(answer)
-        hands += [(portion,) for portion in answer.portions]
-    return answers
-
-
-async def copy(engine: Engine, plan: Plan, batch: int = 0) -> Copied:
-    return Copied.from_json(await answer_of(copy_file_to_blob, CopyRequest("run", plan.id, batch), engine))
-
-
-async def files_in(engine: Engine, answers: list[Listed]) -> list[list[Item]]:
-    """Return the batches of the plans in `answers`."""
-    return [
-        (await engine.plans.read_batch("run", plan.id, batch))[1]
-        for answer in answers
-        for plan in answer.plans
-        for batch in range(plan.batches)
-    ]
-
-
-async def test_a_small_tree_is_planned_one_file_a_batch(engine: Engine, tmp_path: Path) -> None:
-    files = make(tmp_path, 20, size=3)
-    (answer,) = await list_all(engine, tmp_path)
-    assert (answer.tally, answer.portions) == (Tally(files=20, bytes=60), ())
-    batches = await files_in(engine, [answer])
-    assert all(len(batch) == 1 for batch in batches)
-    assert {file for (file,) in batches} == files
-
-
-async def test_a_tree_beyond_the_budget_is_listed_by_more_calls_and_every_file_once(
-    backups: MemoryContainer, runs: MemoryContainer, tmp_path: Path
-) -> None:
-    files = make(tmp_path, 700)
-    async with an_engine(backups, runs, tmp_path, list_budget=150) as engine:
-        answers = await list_all(engine, tmp_path)
-        assert len(answers) > 3
-        assert sum(answer.tally.files for answer in answers) == 700
-        batches = await files_in(engine, answers)
-    assert sorted(file.path for batch in batches for file in batch) == sorted(file.path for file in files)
-    assert max(map(len, batches)) <= MAX_FILES
-
-
-async def test_listing_the_same_twice_at_the_same_time_writes_two_plans(
-    engine: Engine, tmp_path: Path
-) -> None:
-    make(tmp_path, 300)
-    first, second = await asyncio.gather(list_all(engine, tmp_path), list_all(engine, tmp_path))
-    assert first[0].plans != second[0].plans
-    assert await files_in(engine, first) == await files_in(engine, second)
 
 
 async def test_no_file_name_is_in_what_the_activities_return(engine: Engine, tmp_path: Path) -> None:
@@ -126,41 +49,45 @@ async def test_a_batch_records_the_outcome_of_each_file(
     make(tmp_path, 300)
     (answer,) = await list_all(engine, tmp_path)
     (plan,) = answer.plans
-    first, second, third, *others = [file.path for file in (await files_in(engine, [answer]))[0]]
+    first, second, third, *others = [task.path for task in (await tasks_in(engine, [answer]))[0]]
     (tmp_path / first).unlink()
     (tmp_path / second).unlink()
     (tmp_path / second).symlink_to("/etc/passwd")
     (tmp_path / third).write_bytes(b"longer")
+    os.utime(tmp_path / third, ns=(1, 10**9))
     done = await copy(engine, plan)
-    assert done.tally == Tally(files=len(others) + 1, bytes=len(others) + 6, failed=1, vanished=1)
+    files, size = len(others) + 1, len(others) + 6
+    assert done.tally == Tally(files=files, bytes=size, new=files, uploaded=size, failed=1, vanished=1)
     assert set(backups.blobs) == {blobname.encode(f"{tmp_path}/{path}") for path in [third, *others]}
 
     outcomes = [json.loads(line) for line in runs.blobs[f"run/outcomes/{plan.id}-0.ndjson"][0].splitlines()]
-    assert [row["path"] for row in outcomes] == sorted([first, second, third, *others])
-    by_path = {row["path"]: row for row in outcomes}
-    assert by_path[first] == {
+    entries = {outcome["entry"]["path"]: outcome["entry"] for outcome in outcomes}
+    assert list(entries) == sorted([first, second, third, *others])
+    assert entries[first] == {
         "path": first,
         "outcome": "vanished",
         "kind": "file",
-        "size": 0,
         "reason": "vanished since it was listed",
     }
-    assert by_path[second]["outcome"] == "failed"
-    assert by_path[second]["reason"] == "is a symbolic link now"
-    copied = by_path[third]
+    assert entries[second]["outcome"] == "failed"
+    assert entries[second]["reason"] == "is a symbolic link now"
+    saved = entries[third]
     status = (tmp_path / third).stat()
-    assert re.fullmatch(r'".+"', copied.pop("etag"))
-    assert copied.pop("mtime").endswith(f".{status.st_mtime_ns % 10**9:09d}Z")
-    assert copied == {
+    assert re.fullmatch(r'".+"', saved.pop("etag"))
+    assert saved.pop("ctime").endswith(f".{status.st_ctime_ns % 10**9:09d}Z")
+    assert saved == {
         "path": third,
-        "outcome": "copied",
         "kind": "file",
         "size": 6,
+        "mtime": "1970-01-01T00:00:01.000000000Z",
+        "inode": status.st_ino,
         "mode": f"{status.st_mode:o}",
         "uid": status.st_uid,
         "gid": status.st_gid,
         "blob": f"{tmp_path}/{third}"[1:],
         "md5": hashlib.md5(b"longer", usedforsecurity=False).hexdigest(),
+        "since": "run",
+        "recheck": True,  # it was changed just now
     }
 
 
@@ -170,60 +97,15 @@ async def test_a_root_that_was_unmounted_is_no_tree_whose_files_have_vanished(
     make(tmp_path, 14)
     async with an_engine(backups, runs, tmp_path, list_budget=3) as engine:
         first = await list_tree(engine, tmp_path)
-        entered = await list_tree(engine, tmp_path, *first.portions[:1])
+        piece, *others = split(first.portions, 1)
+        (plan,) = (await list_tree(engine, tmp_path, *piece)).plans
         for path in tmp_path.iterdir():
             shutil.rmtree(path)
 
-        (plan,) = entered.plans
         (error,) = (await copy(engine, plan)).errors
         assert "is empty or not there any more, or not mounted" in error
-        (error,) = (await list_tree(engine, tmp_path, *first.portions[1:])).errors
+        (error,) = (await list_tree(engine, tmp_path, *others[0])).errors
         assert "is empty or not there any more, or not mounted" in error
-
-
-async def test_a_root_that_leads_elsewhere_since_the_listing_began_is_said(
-    backups: MemoryContainer, runs: MemoryContainer, tmp_path: Path
-) -> None:
-    for release in ("1", "2"):
-        make(tmp_path / release, 14)
-    current = tmp_path / "current"
-    current.symlink_to("1")
-    async with an_engine(backups, runs, tmp_path, list_budget=1) as engine:
-        first = await list_tree(engine, current)
-        current.unlink()
-        current.symlink_to("2")
-        shutil.rmtree(tmp_path / "1")
-        (error,) = (await list_tree(engine, current, *first.portions)).errors
-        assert error == f"'{current}' is not where it was when the backup began."
-
-
-def a_walk_of(*entries: Entry) -> Callable[..., Iterator[Entry]]:
-    """Stands in for a disk that is in trouble."""
-
-    def walk(*_: object) -> Iterator[Entry]:
-        return iter(entries)
-
-    return walk
-
-
-async def test_a_root_that_cannot_be_read_is_no_tree_with_one_failure(
-    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(listing, "walk", a_walk_of(Odd("", "failed", "Permission denied")))
-    answer = await list_tree(engine, tmp_path)
-    assert answer.errors == ("The root cannot be listed: Permission denied.",)
-
-
-async def test_directories_that_do_not_answer_are_left_for_later_and_all_others_are_listed(
-    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    walk = a_walk_of(Item("a", "file", 1), Unreached("d", "Host is down"), Item("b", "file", 1))
-    monkeypatch.setattr(listing, "walk", walk)
-    answer = await list_tree(engine, tmp_path)
-    assert answer.troubles == ("A directory cannot be listed now: Host is down.",)
-    assert (answer.tally.files, answer.advanced) == (2, True)
-    (portion,) = answer.portions
-    assert (await engine.plans.read_portion("run", portion.plan, portion.number))[1] == ["d/", "d0"]
 
 
 async def test_nothing_is_read_of_another_tree_that_is_at_the_path_when_files_are_copied(
@@ -258,50 +140,6 @@ async def test_a_silent_share_does_not_stop_the_backup_of_another_root(
             assert told.troubles == ("The disk or share has not answered for 0.5 seconds",)
             assert told.errors == ()
     assert len(backups.blobs) == 2
-
-
-async def test_directories_that_do_not_answer_and_nothing_else_are_no_progress(
-    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await leave(cast(MemoryContainer, engine.runs), tmp_path, "d/", "d0")
-    monkeypatch.setattr(listing, "walk", a_walk_of(Unreached("d", "Host is down")))
-    answer = await list_tree(engine, tmp_path, Portion("p", 0))
-    assert (len(answer.troubles), len(answer.portions), answer.advanced) == (1, 1, False)
-
-
-async def test_a_directory_that_does_not_answer_has_failed_when_nobody_will_list_it_again(
-    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await leave(cast(MemoryContainer, engine.runs), tmp_path, "d/", "d0")
-    monkeypatch.setattr(listing, "walk", a_walk_of(Unreached("d", "Input/output error")))
-    request = ListRequest("run", str(tmp_path), (Portion("p", 0),), last=True)
-    answer = Listed.from_json(await answer_of(get_file_list, request, engine))
-    assert (answer.tally.failed, answer.portions, answer.troubles) == (1, (), ())
-
-
-async def test_an_entry_that_the_listing_cannot_save_is_an_outcome_of_the_listing(
-    engine: Engine, runs: MemoryContainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").touch()
-    fifo = Odd("fifo", "skipped", "fifo")
-    gone = Odd("gone", "vanished", "vanished while the tree was listed", "directory")
-    monkeypatch.setattr(listing, "walk", a_walk_of(fifo, gone))
-    answer = await list_tree(engine, tmp_path)
-    assert (answer.tally.vanished, answer.tally.skipped) == (1, 1)
-    (plan,) = answer.plans
-    assert plan.odd
-    outcomes = runs.blobs[f"run/outcomes/{plan.id}-listing.ndjson"][0].splitlines()
-    assert [json.loads(line) for line in outcomes] == [
-        {"path": "fifo", "outcome": "skipped", "size": 0, "reason": "fifo"},
-        {"path": "gone", "outcome": "vanished", "size": 0, "reason": "vanished while the tree was listed"},
-    ]
-
-
-async def leave(runs: MemoryContainer, root: Path, begin: str, end: str) -> None:
-    """Leave a range to list as portion 0 of the plan "p"."""
-    place = (str(root), os.path.realpath(root), marker(os.path.realpath(root)))
-    lines = b"".join(json.dumps(row).encode() + b"\n" for row in (place, begin, end))
-    await runs.put("run/plans/p.left-0.ndjson", lines, Properties())
 
 
 async def test_a_bare_directory_gives_the_list_of_its_files(engine: Engine, tmp_path: Path) -> None:
@@ -368,14 +206,15 @@ async def test_what_was_planned_is_not_touched_either_once_it_is_outside_the_all
     (tmp_path / "root").symlink_to("site")
     async with an_engine(backups, runs, tmp_path, list_budget=3) as engine:
         first = await list_tree(engine, tmp_path / "root")
-        (plan,) = (await list_tree(engine, tmp_path / "root", *first.portions[:1])).plans
+        piece, *others = split(first.portions, 1)
+        (plan,) = (await list_tree(engine, tmp_path / "root", *piece)).plans
     (tmp_path / "root").unlink()
     (tmp_path / "root").symlink_to("other")
     planned = dict(runs.blobs)
     async with an_engine(backups, runs, tmp_path / "other", list_budget=1) as engine:
         (error,) = (await copy(engine, plan)).errors
         assert "site' is outside the directories" in error
-        (error,) = (await list_tree(engine, tmp_path / "root", *first.portions[1:])).errors
+        (error,) = (await list_tree(engine, tmp_path / "root", *others[0])).errors
         assert "site' is outside the directories" in error
     assert not backups.blobs
     assert runs.blobs == planned
@@ -386,10 +225,8 @@ async def test_a_root_that_is_no_directory_is_said_with_its_path(
     engine: Engine, tmp_path: Path, name: str
 ) -> None:
     (tmp_path / "file").touch()
-    request: Any = {"run": "r", "request": {"rootDirectory": f"{tmp_path}/{name}"}}
-    answer = await run_activity(get_file_list, request, lambda: engine, goes_on)
     said = {"missing": "does not exist", "file": "is not a directory"}[name]
-    assert Listed.from_json(answer).errors == (f"'{tmp_path}/{name}' {said}.",)
+    assert (await list_tree(engine, tmp_path / name)).errors == (f"'{tmp_path}/{name}' {said}.",)
 
 
 async def test_a_share_that_does_not_answer_is_neither_missing_nor_empty(

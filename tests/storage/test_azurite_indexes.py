@@ -173,7 +173,7 @@ type AtOnce = Callable[[str, Iterable[str]], Awaitable[None]]
 async def _costs(process: psutil.Process, at_once: AtOnce) -> dict[str, float]:
     """Seconds of processor time that the emulator takes for 300 requests of each kind."""
     costs: dict[str, float] = {}
-    for kind in ("put", "overwrite", "properties", "copy", "delete"):
+    for kind in ("put", "overwrite", "properties", "metadata", "copy", "delete"):
         before = sum(process.cpu_times()[:2])
         await at_once(kind, (f"blob-{number}" for number in range(300)))
         costs[kind] = sum(process.cpu_times()[:2]) - before
@@ -201,6 +201,7 @@ async def _requests(emulator: Azurite) -> AsyncGenerator[AtOnce]:
                 url(name), data=b"content", headers={"x-ms-blob-type": "BlockBlob"}
             ),
             "properties": lambda name: session.head(url(name)),
+            "metadata": lambda name: session.put(f"{url(name)}&comp=metadata", headers={"x-ms-meta-a": "b"}),
             "copy": lambda name: session.put(url(f"copy-{name}"), headers={"x-ms-copy-source": url(name)}),
             "delete": lambda name: session.delete(url(name)),
         }

@@ -2,29 +2,31 @@
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import islice
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from sitebackup.activities.copying import MOST_BREAKS, copy_file_to_blob
+from sitebackup.activities.batches import MOST_BREAKS
+from sitebackup.activities.copying import copy_file_to_blob
 from sitebackup.activities.running import run as run_activity
 from sitebackup.blobs.container import Condition, Properties
 from sitebackup.engine.engine import Engine
 from sitebackup.errors import SourceUnavailableError, StorageUnavailableError
 from sitebackup.messages import Copied, CopyRequest
 from sitebackup.ranges import Share
-from sitebackup.settings import Settings
+from sitebackup.records.entries import Kind, from_line
+from sitebackup.records.outcomes import Outcome
+from sitebackup.records.plans import Task
 from sitebackup.tally import Tally
 from sitebackup.tree import reading
-from sitebackup.tree.identity import marker
 from sitebackup.tree.place import Place
-from sitebackup.tree.walking import Item
-from tests.storage.conftest import goes_on
+from tests.storage.conftest import an_engine, goes_on
 from tests.support.memory import MemoryContainer
+from tests.support.tasks import plan_tasks
 
 
 class WorkerEndedError(BaseException):
@@ -56,31 +58,17 @@ class Fragile(MemoryContainer):
 
 @asynccontextmanager
 async def a_process(backups: MemoryContainer, runs: MemoryContainer, root: Path) -> AsyncGenerator[Engine]:
-    engine = Engine(
-        Settings((str(root),), concurrency=8, list_budget=1),
-        backups,
-        runs,
-        MemoryContainer(),
-        MemoryContainer(),
-    )
-    try:
+    async with an_engine(backups, runs, root, list_budget=1) as engine:
         yield engine
-    finally:
-        engine.close()
 
 
 async def plan_of(runs: MemoryContainer, root: Path, *batches: int) -> str:
     """Plan batches of so many files each, and return the plan's ID."""
-    items = [Item(f"f{number:03d}", "file", 1) for number in range(sum(batches))]
-    for item in items:
-        (root / item.path).write_bytes(b"x")
-    first = iter(items)
-    async with a_process(MemoryContainer(), runs, root) as engine:
-        real = os.path.realpath(root)
-        plan = engine.plans.new_plan("run", Place(str(root), real, marker(real)))
-        await plan.add([list(islice(first, files)) for files in batches])
-        await plan.close([])
-    return plan.id
+    tasks = [Task(f"f{number:03d}", "file", 1) for number in range(sum(batches))]
+    for task in tasks:
+        (root / task.path).write_bytes(b"x")
+    first = iter(tasks)
+    return await plan_tasks(runs, root, *[list(islice(first, files)) for files in batches])
 
 
 async def attempt(engine: Engine, plan: str, batch: int = 0, waits: int = 0) -> Copied:
@@ -104,8 +92,19 @@ async def attempts_in_new_processes(
 
 def outcomes(runs: MemoryContainer, plan: str) -> dict[str, str]:
     lines = runs.blobs[f"run/outcomes/{plan}-0.ndjson"][0].splitlines()
-    rows: Iterable[dict[str, str]] = map(json.loads, lines)
-    return {row["path"]: row.get("reason", row["outcome"]) for row in rows}
+    entries: Iterable[dict[str, str]] = (json.loads(line)["entry"] for line in lines)
+    return {entry["path"]: entry.get("reason", "saved") for entry in entries}
+
+
+def new(files: int) -> Tally:
+    """What so many new files of one byte count for."""
+    return Tally(files=files, bytes=files, new=files)
+
+
+def tally(answer: Copied) -> Tally:
+    """What was copied, but for what was sent: some of that was sent by attempts that broke."""
+    assert answer.tally.uploaded <= answer.tally.bytes
+    return replace(answer.tally, uploaded=0)
 
 
 @pytest.mark.parametrize("files", [1, 2, 500])
@@ -120,11 +119,11 @@ async def test_a_file_that_ends_its_worker_each_time_fails_by_itself_and_all_oth
 
     plan = await plan_of(runs, tmp_path, files)
     answer, broken = await attempts_in_new_processes(Fragile(end_at_poison), runs, tmp_path, plan)
-    assert answer.tally == Tally(files=files - 1, bytes=files - 1, failed=1)
+    assert tally(answer) == new(files - 1) + Tally(failed=1)
     ends = outcomes(runs, plan)
     assert ends.pop(poison) == f"its worker ended while it was copied, {MOST_BREAKS} times"
     assert len(ends) == files - 1
-    assert set(ends.values()) <= {"copied"}
+    assert set(ends.values()) <= {"saved"}
     assert broken <= 6  # 500, 62, 7 and 1 at once, and that one three times
 
 
@@ -139,7 +138,7 @@ async def test_a_file_whose_worker_ended_twice_by_chance_is_saved(
 
     plan = await plan_of(runs, tmp_path, 1)
     answer, broken = await attempts_in_new_processes(Fragile(end_by_chance), runs, tmp_path, plan)
-    assert (answer.tally, broken) == (Tally(files=1, bytes=1), MOST_BREAKS - 1)
+    assert (tally(answer), broken) == (new(1), MOST_BREAKS - 1)
 
 
 async def test_workers_that_end_at_random_make_no_file_of_a_large_batch_fail(
@@ -156,7 +155,7 @@ async def test_workers_that_end_at_random_make_no_file_of_a_large_batch_fail(
     plan = await plan_of(runs, tmp_path, 300)
     backups = Fragile(end_now_and_then)
     answer, broken = await attempts_in_new_processes(backups, runs, tmp_path, plan)
-    assert answer.tally == Tally(files=300, bytes=300)
+    assert tally(answer) == new(300)
     assert broken > 2
     assert len(backups.blobs) == 300
 
@@ -192,8 +191,8 @@ async def test_files_copied_beside_one_that_ends_its_worker_each_time_are_saved(
             answers |= {
                 batch: end for batch, end in zip(undone, ends, strict=True) if isinstance(end, Copied)
             }
-    assert answers.pop(0).tally == Tally(failed=1)
-    assert [answer.tally for answer in answers.values()] == [Tally(files=1, bytes=1)] * beside
+    assert tally(answers.pop(0)) == Tally(failed=1)
+    assert [tally(answer) for answer in answers.values()] == [new(1)] * beside
 
 
 async def test_what_is_done_of_a_batch_stays_done_when_storage_fails_for_the_rest(
@@ -211,7 +210,7 @@ async def test_what_is_done_of_a_batch_stays_done_when_storage_fails_for_the_res
         answer = await attempt(engine, plan)
         assert answer == Copied(shares=(Share(plan, 0, 1),), troubles=("down",), advanced=True)
         fails.clear()
-        assert (await attempt(engine, plan)).tally == Tally(files=300, bytes=300)
+        assert tally(await attempt(engine, plan)) == new(300)
     assert len(backups.written) == 300, "a file that was saved was sent again"
 
 
@@ -257,7 +256,7 @@ async def test_storage_that_fails_for_a_while_is_no_file_that_ends_its_worker(
         for waits in range(2 * MOST_BREAKS):
             assert (await attempt(engines[waits % processes], plan, waits=waits)).troubles
             is_up, outages = True, outages - 1
-        assert (await attempt(engines[0], plan, waits=2 * MOST_BREAKS)).tally == Tally(files=1, bytes=1)
+        assert tally(await attempt(engines[0], plan, waits=2 * MOST_BREAKS)) == new(1)
 
 
 async def test_a_note_whose_answer_was_lost_is_not_taken_for_another_attempts(tmp_path: Path) -> None:
@@ -279,7 +278,7 @@ async def test_a_note_whose_answer_was_lost_is_not_taken_for_another_attempts(tm
     runs = Twice()
     plan = await plan_of(runs, tmp_path, 20)
     answer, broken = await attempts_in_new_processes(Fragile(end_once), runs, tmp_path, plan)
-    assert (answer.tally, answer.troubles, broken) == (Tally(files=20, bytes=20), (), 1)
+    assert (tally(answer), answer.troubles, broken) == (new(20), (), 1)
 
 
 async def test_a_file_that_takes_longer_than_an_activity_may_fails_by_itself(
@@ -300,7 +299,7 @@ async def test_a_file_that_takes_longer_than_an_activity_may_fails_by_itself(
         while (answer := await attempt(engine, plan)).troubles:
             tries += 1
             assert tries < 10
-    assert answer.tally == Tally(files=19, bytes=19, failed=1)
+    assert tally(answer) == new(19) + Tally(failed=1)
     assert outcomes(runs, plan)["f003"] == "took longer than 1 seconds"
 
 
@@ -310,15 +309,48 @@ async def test_a_file_that_the_disk_never_reads_fails_when_nobody_will_try_again
     plan = await plan_of(runs, tmp_path, 3)
     read = reading.read
 
-    def read_but_one(place: Place, item: Item, most: int) -> object:
-        if item.path == "f001":
+    def read_but_one(place: Place, path: str, kind: Kind, most: int) -> object:
+        if path == "f001":
             raise SourceUnavailableError("Input/output error")
-        return read(place, item, most)
+        return read(place, path, kind, most)
 
     monkeypatch.setattr(reading, "read", read_but_one)
     async with a_process(MemoryContainer(), runs, tmp_path) as engine:
         assert (await attempt(engine, plan)).troubles == ("Input/output error",)
         request = CopyRequest("run", plan, 0, last=True).to_json()
         answer = await run_activity(copy_file_to_blob, request, lambda: engine, goes_on)
-    assert Copied.from_json(answer).tally == Tally(files=2, bytes=2, failed=1)
+    assert tally(Copied.from_json(answer)) == new(2) + Tally(failed=1)
     assert outcomes(runs, plan)["f001"] == "Input/output error"
+
+
+async def test_removals_that_are_not_carried_out_in_one_go_are_gone_on_with(
+    runs: MemoryContainer, history: MemoryContainer, tmp_path: Path
+) -> None:
+    class Deaf(MemoryContainer):
+        """Does not answer when f005 is to be deleted."""
+
+        is_deaf = True
+
+        async def delete(self, name: str, condition: Condition | None = None) -> bool:
+            if name.endswith("f005") and self.is_deaf:
+                raise StorageUnavailableError("down")
+            return await super().delete(name, condition)
+
+    backups = Deaf()
+    plan = await plan_of(runs, tmp_path, 20)
+    async with an_engine(backups, runs, tmp_path, history=history) as engine:
+        await attempt(engine, plan)
+        lines = runs.blobs[f"run/outcomes/{plan}-0.ndjson"][0].splitlines()
+        saved = [from_line(line, Outcome).entry for line in lines]
+        for entry in saved[1:]:
+            (tmp_path / entry.path).unlink()
+        gone = await plan_tasks(
+            runs, tmp_path, [Task(base.path, "file", base=base, gone=True) for base in saved]
+        )
+        answer = await attempt(engine, gone)
+        assert (answer.troubles, answer.advanced) == (("down",), True)
+        backups.is_deaf = False
+        assert tally(await attempt(engine, gone)) == Tally(gone=19, kept=1)
+    assert outcomes(runs, gone)["f000"] == "is there again"
+    assert [name.rpartition("/")[2] for name in backups.blobs] == ["f000"]
+    assert len(history.blobs) == 19

@@ -5,25 +5,27 @@ import os
 import random
 import uuid
 from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from localstack.azurite import Azurite
-from sitebackup.activities.copier import SINGLE_PUT, Copied, Copier, End
+from sitebackup.activities.copier import SINGLE_PUT, Copier
 from sitebackup.blobs.account import Storage, connect
 from sitebackup.blobs.blocks import BLOCK
 from sitebackup.blobs.container import Condition, Properties
 from sitebackup.digests import md5
 from sitebackup.engine.engine import Engine
-from sitebackup.errors import BlobMissingError, ConditionNotMetError, SourceError
+from sitebackup.errors import BlobMissingError, ConditionNotMetError
+from sitebackup.records.outcomes import Outcome
+from sitebackup.records.plans import Task
 from sitebackup.settings import Settings
 from sitebackup.tree import reading
-from sitebackup.tree.place import Place
-from sitebackup.tree.walking import Item
 from tests.e2e.support.proxy import Request, Trouble, storage_proxy
+from tests.storage.conftest import NewEngine
 from tests.support.memory import MemoryContainer
+from tests.support.tasks import place_of, save, saved
 
 
 class Watched(MemoryContainer):
@@ -66,22 +68,8 @@ def backups() -> Watched:
 
 
 @pytest.fixture
-async def engine(backups: Watched) -> AsyncGenerator[Engine]:
-    engine = Engine(
-        Settings((), concurrency=8, list_budget=1),
-        backups,
-        MemoryContainer(),
-        MemoryContainer(),
-        MemoryContainer(),
-    )
-    yield engine
-    engine.close()
-
-
-async def copy(engine: Engine, path: Path) -> End:
-    copier = Copier(engine, Place(str(path.parent), os.path.realpath(path.parent)))
-    (end,) = await copier.copy([Item(path.name, "file", path.stat().st_size)])
-    return end
+def engine(backups: Watched, new_engine: NewEngine) -> Engine:
+    return new_engine(backups)
 
 
 def blob(path: Path) -> str:
@@ -96,17 +84,17 @@ async def test_a_write_that_arrives_late_does_not_put_older_content_back(
     path = tmp_path / "f"
     if is_there:
         path.write_bytes(b"0" * size)
-        await copy(engine, path)
+        await saved(engine, path)
     path.write_bytes(b"1" * size)
     backups.is_gated = True
-    late = asyncio.ensure_future(copy(engine, path))
+    late = asyncio.ensure_future(saved(engine, path))
     await backups.reached.wait()
     path.write_bytes(b"2" * size)
-    assert isinstance(await copy(engine, path), Copied)
+    await saved(engine, path)
 
     backups.gate.set()
 
-    assert isinstance(await late, Copied)
+    await late
     assert await backups.get(blob(path)) == b"2" * size
 
 
@@ -121,7 +109,7 @@ async def test_whoever_copies_at_once_what_is_saved_in_the_end_is_what_is_on_the
 
     async def run() -> None:
         for path in dice.sample(paths, len(paths)):
-            await copy(engine, path)
+            await save(engine, path)
             await asyncio.sleep(dice.random() / 500)
 
     async def change() -> None:
@@ -139,16 +127,17 @@ async def test_whoever_copies_at_once_what_is_saved_in_the_end_is_what_is_on_the
 async def test_what_is_there_already_is_not_written_again(
     engine: Engine, backups: Watched, tmp_path: Path
 ) -> None:
-    items: list[Item] = []
+    tasks: list[Task] = []
     for number in range(100):
         (tmp_path / f"f{number}").write_bytes(b"%d" % number)
-        items.append(Item(f"f{number}", "file", 2))
-    place = Place(str(tmp_path), os.path.realpath(tmp_path))
-    first = await Copier(engine, place).copy(items)
+        tasks.append(Task(f"f{number}", "file", 2))
+    first = await Copier(engine, place_of(tmp_path)).save(tasks)
     backups.writes = 0
-    copier = Copier(engine, place)
-    again = [end for item in items for end in await copier.copy([item])]
-    assert again == first
+    copier = Copier(engine, place_of(tmp_path))
+    again = [end for task in tasks for end in await copier.save([task])]
+    assert [end.entry for end in again if isinstance(end, Outcome)] == [
+        end.entry for end in first if isinstance(end, Outcome)
+    ]
     assert backups.writes == 1, "the first write tells that there are blobs"
 
 
@@ -158,18 +147,18 @@ async def test_content_that_was_read_before_the_blob_was_seen_is_never_written(
     path = tmp_path / "f"
     path.write_bytes(b"old")
     backups.is_gated = True
-    late = asyncio.ensure_future(copy(engine, path))
+    late = asyncio.ensure_future(saved(engine, path))
     await backups.reached.wait()
     await backups.put(blob(path), b"a stranger's", Properties())
     path.write_bytes(b"new")
     backups.gate.set()
-    assert isinstance(await late, Copied)
+    await late
     assert await backups.get(blob(path)) == b"new"
 
 
 @pytest.mark.parametrize("refusal", [ConditionNotMetError("412"), BlobMissingError("404")])
 async def test_a_blob_that_is_deleted_before_it_is_overwritten_is_written_anew_and_ends_nothing(
-    tmp_path: Path, refusal: Exception
+    new_engine: NewEngine, tmp_path: Path, refusal: Exception
 ) -> None:
     class Deleted(MemoryContainer):
         """Loses a blob just before the first write under its ETag."""
@@ -188,19 +177,11 @@ async def test_a_blob_that_is_deleted_before_it_is_overwritten_is_written_anew_a
     path = tmp_path / "f"
     path.write_bytes(b"old")
     backups = Deleted()
-    engine = Engine(
-        Settings((), concurrency=8, list_budget=1),
-        backups,
-        MemoryContainer(),
-        MemoryContainer(),
-        MemoryContainer(),
-    )
-    await copy(engine, path)
+    engine = new_engine(backups)
+    await saved(engine, path)
     path.write_bytes(b"new")
-    end = await copy(engine, path)
-    engine.close()
+    await saved(engine, path)
     assert backups.is_over
-    assert isinstance(end, Copied)
     assert await backups.get(blob(path)) == b"new"
 
 
@@ -209,9 +190,9 @@ async def test_other_times_beside_the_same_content_are_saved(
 ) -> None:
     path = tmp_path / "f"
     path.write_bytes(b"same")
-    await copy(engine, path)
+    await saved(engine, path)
     os.utime(path, ns=(1, 1))
-    await copy(engine, path)
+    await saved(engine, path)
     found = await backups.find(blob(path))
     assert found is not None
     assert (found.metadata or {})["mtime"] == "1970-01-01T00:00:00.000000001Z"
@@ -219,7 +200,7 @@ async def test_other_times_beside_the_same_content_are_saved(
 
 @pytest.mark.parametrize("size", [10, SINGLE_PUT + BLOCK])
 async def test_a_blob_that_never_stays_still_fails_its_file_and_is_left_as_it_is(
-    tmp_path: Path, size: int
+    new_engine: NewEngine, tmp_path: Path, size: int
 ) -> None:
     class Taken(MemoryContainer):
         """Another writer is always faster."""
@@ -243,23 +224,15 @@ async def test_a_blob_that_never_stays_still_fails_its_file_and_is_left_as_it_is
     path = tmp_path / "f"
     path.write_bytes(bytes(size))
     backups = Taken()
-    engine = Engine(
-        Settings((), concurrency=8, list_budget=1),
-        backups,
-        MemoryContainer(),
-        MemoryContainer(),
-        MemoryContainer(),
-    )
-    end = await copy(engine, path)
-    engine.close()
-    assert isinstance(end, SourceError)
-    assert str(end) == "its blob was changed by another writer, 3 times"
+    engine = new_engine(backups)
+    entry = (await save(engine, path)).entry
+    assert (entry.outcome, entry.reason) == ("failed", "its blob was changed by another writer, 3 times")
     assert await backups.get(blob(path)) == b"another's"
 
 
 @pytest.mark.parametrize("size", [5, SINGLE_PUT + 5])
 async def test_a_write_whose_answer_is_lost_is_not_taken_for_another_writers_and_sent_again(
-    azurite: Azurite, tmp_path: Path, size: int
+    new_engine: NewEngine, azurite: Azurite, tmp_path: Path, size: int
 ) -> None:
     path = tmp_path / "f"
     path.write_bytes(os.urandom(size))
@@ -275,45 +248,29 @@ async def test_a_write_whose_answer_is_lost_is_not_taken_for_another_writers_and
         storage = connect({"AzureWebJobsStorage": proxy.connection_string})
         container = storage.container(f"test-{uuid.uuid4().hex}")
         await container.put("warm", b"", Properties())  # the container is there
-        engine = Engine(
-            Settings((), concurrency=8, list_budget=1),
-            container,
-            MemoryContainer(),
-            MemoryContainer(),
-            MemoryContainer(),
-        )
+        engine = new_engine(container)
         try:
             with proxy.rule(blob(path), lose_the_first_answer):
-                end = await copy(engine, path)
+                entry = await saved(engine, path)
             found = await container.find(blob(path))
         finally:
-            engine.close()
             await storage.close()
     assert found is not None
-    assert isinstance(end, Copied)
-    assert (end.etag, end.md5) == (found.etag, found.md5)
+    assert (entry.etag, entry.md5) == (found.etag, (found.md5 or b"").hex())
     assert sent == Counter({"blob": 2, "block": 2 if size > SINGLE_PUT else 0})
 
 
 @pytest.mark.parametrize("data", [b"", b"small"])
 async def test_blocks_that_a_broken_attempt_left_are_no_other_writer(
-    storage: Storage, tmp_path: Path, data: bytes
+    new_engine: NewEngine, storage: Storage, tmp_path: Path, data: bytes
 ) -> None:
     path = tmp_path / "f"
     path.write_bytes(data)
     container = storage.container(f"test-{uuid.uuid4().hex}")
     left = b"of when it was large"
     await container.stage(blob(path), f"{uuid.uuid4().hex}-00000", left, md5(left))
-    engine = Engine(
-        Settings((), concurrency=8, list_budget=1),
-        container,
-        MemoryContainer(),
-        MemoryContainer(),
-        MemoryContainer(),
-    )
-    end = await copy(engine, path)
-    engine.close()
-    assert isinstance(end, Copied)
+    engine = new_engine(container)
+    await saved(engine, path)
     assert await container.get(blob(path)) == data
 
 
@@ -329,18 +286,18 @@ async def test_what_nobody_expects_of_one_item_is_the_end_of_that_item_alone(
                 raise ZeroDivisionError(f"at {name}")
             return await super().put(name, data, properties, condition)
 
-    items = [Item(f"f{number}", "file", 1) for number in range(3)]
-    for item in items:
-        (tmp_path / item.path).write_bytes(b"x")
+    tasks = [Task(f"f{number}", "file", 1) for number in range(3)]
+    for task in tasks:
+        (tmp_path / task.path).write_bytes(b"x")
     caplog.set_level("INFO")
     settings = Settings((), concurrency=8, list_budget=1, log_paths=log_paths)
     engine = Engine(settings, Odd(), MemoryContainer(), MemoryContainer(), MemoryContainer())
-    ends = await Copier(engine, Place(str(tmp_path), os.path.realpath(tmp_path))).copy(items)
+    ends = await Copier(engine, place_of(tmp_path)).save(tasks)
     engine.close()
-    assert [str(end) if isinstance(end, SourceError) else type(end) for end in ends] == [
-        Copied,
+    assert [end.entry.reason for end in ends if isinstance(end, Outcome)] == [
+        None,
         "an unexpected zero division error",
-        Copied,
+        None,
     ]
     (said,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert "ZeroDivisionError" in said
@@ -358,6 +315,4 @@ async def test_an_empty_directory_that_was_huge_once_is_saved_again(
 
     monkeypatch.setattr(reading, "size_of", large)
     for _ in range(2):
-        copier = Copier(engine, Place(str(tmp_path), os.path.realpath(tmp_path)))
-        (end,) = await copier.copy([Item("d", "directory")])
-        assert isinstance(end, Copied)
+        await saved(engine, tmp_path / "d")

@@ -3,8 +3,7 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncGenerator, Callable
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,48 +16,24 @@ from sitebackup.blobs.blocks import BLOCK
 from sitebackup.blobs.container import Condition, Container, Properties
 from sitebackup.concurrently import all_of
 from sitebackup.engine.engine import Engine
-from sitebackup.engine.limits import ByteBudget
 from sitebackup.errors import BlobRefusedError, StorageUnavailableError
 from sitebackup.records.entries import Entry
 from sitebackup.records.outcomes import Outcome
 from sitebackup.records.plans import Task
-from sitebackup.settings import Settings
 from sitebackup.tally import Tally
 from sitebackup.tree.attributes import Attributes
 from sitebackup.tree.place import Place
 from sitebackup.tree.reading import read
+from tests.storage.conftest import NewEngine
 from tests.support.memory import MemoryContainer
 from tests.support.tasks import place_of, save, saved
 
 MEMORY = 4 * BLOCK
 
 
-type NewEngine = Callable[..., Engine]
-
-
-@pytest.fixture
-async def new_engine() -> AsyncGenerator[NewEngine]:
-    """Makes engines that copy to a container, with so many bytes in memory at most."""
-    with ExitStack() as engines:
-
-        def make(container: Container, memory: int = MEMORY) -> Engine:
-            engine = Engine(
-                Settings((), concurrency=8, list_budget=1),
-                container,
-                MemoryContainer(),
-                MemoryContainer(),
-                MemoryContainer(),
-            )
-            engine.memory = ByteBudget(memory)
-            engines.callback(engine.close)
-            return engine
-
-        yield make
-
-
 @pytest.fixture
 def engine(container: Container, new_engine: NewEngine) -> Engine:
-    return new_engine(container)
+    return new_engine(container, memory=MEMORY)
 
 
 def noise(size: int) -> bytes:
@@ -146,7 +121,7 @@ async def test_a_file_that_changes_once_while_it_is_read_is_read_again(
             path.write_bytes(data)
 
     container = TouchedWhileRead(change_once)
-    await saved(new_engine(container, BLOCK), path)
+    await saved(new_engine(container, memory=BLOCK), path)
     assert await container.get(name_of(path)) == path.read_bytes()
 
 
@@ -163,7 +138,7 @@ async def test_a_file_that_is_cut_off_while_it_is_read_is_read_again_and_no_empt
             await super().stage(name, block_id, data, md5)
 
     container = RefusesEmptyBlocks(lambda: os.truncate(path, 100))
-    assert (await saved(new_engine(container, BLOCK), path)).size == 100
+    assert (await saved(new_engine(container, memory=BLOCK), path)).size == 100
     assert await container.get(name_of(path)) == path.read_bytes()
 
 
@@ -182,7 +157,7 @@ async def test_a_write_whose_time_is_set_back_is_not_saved_torn(
                 os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
     container = TouchedWhileRead(change_once)
-    entry = await saved(new_engine(container, BLOCK), path)
+    entry = await saved(new_engine(container, memory=BLOCK), path)
     assert path.stat().st_mtime_ns == before.st_mtime_ns
     assert entry.mtime == Attributes.of(before).mtime
     assert entry.ctime == Attributes.of(path.stat()).ctime
@@ -200,7 +175,7 @@ async def test_a_file_that_never_stops_changing_fails_and_leaves_no_blob(
             file.write(b"more")
 
     container = TouchedWhileRead(grow)
-    entry = (await save(new_engine(container, BLOCK), path)).entry
+    entry = (await save(new_engine(container, memory=BLOCK), path)).entry
     assert (entry.outcome, entry.reason) == ("failed", "changed while being read, 3 times")
     assert container.blobs == {}
 
@@ -288,7 +263,7 @@ async def test_memory_is_given_back_when_storage_fails(new_engine: NewEngine, tm
             await asyncio.sleep(0)
             raise StorageUnavailableError("down")
 
-    engine = new_engine(Down())
+    engine = new_engine(Down(), memory=MEMORY)
     path = tmp_path / "file"
     for size in (10, 20 * BLOCK):
         path.write_bytes(noise(size))

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
+from azure.storage.blob import BlobClient
 
 from localstack.azurite import Azurite
 from sitebackup.blobs import azure
@@ -128,6 +129,24 @@ async def test_a_condition_that_is_not_met_is_the_source_s_unless_there_is_a_blo
     async with a_service({"PUT": [refused], "HEAD": [(404, {})]}) as (container, _):
         with pytest.raises(SourceConditionNotMetError):
             await container.copy_from(container, "a", ETAG, "b")
+
+
+@pytest.mark.parametrize(("name", "status"), [("short", "success"), ("日" * 300, None)])
+async def test_a_copy_is_the_service_s_unless_no_request_could_name_its_source_and_both_keep_the_type(
+    azurite: Azurite, name: str, status: str | None
+) -> None:
+    container = f"test-{uuid.uuid4().hex}"
+    storage = connect({"AzureWebJobsStorage": azurite.connection_string})
+    backups, history = storage.container(container), storage.container(f"{container}-history")
+    try:
+        etag = await backups.put(name, b"content", Properties(content_type="text/x"))
+        assert await history.copy_from(backups, name, etag, name) is None
+    finally:
+        await storage.close()
+    with BlobClient.from_connection_string(azurite.connection_string, f"{container}-history", name) as blob:
+        properties = blob.get_blob_properties()
+    assert properties.content_settings.content_type == "text/x"
+    assert properties.copy.status == status
 
 
 @pytest.mark.parametrize("trouble", [Trouble.RESET, Trouble.ANSWER_RESET, Trouble.BUSY, Trouble.INTERNAL])

@@ -17,7 +17,7 @@ from sitebackup.digests import root_id
 from sitebackup.engine.engine import Engine
 from sitebackup.errors import BlobRefusedError
 from sitebackup.messages import EndRequest
-from sitebackup.records.catalogue import newest_manifest, source_name
+from sitebackup.records.catalogue import newest_manifest
 from sitebackup.records.plans import Task
 from sitebackup.tally import Tally
 from tests.e2e.support.manifests import validate
@@ -56,7 +56,7 @@ async def test_the_record_says_how_the_run_ended(engine: Engine, catalog: Memory
     assert record == {
         "run": "run",
         "root": ROOT,
-        "source": source_name(),
+        "source": engine.settings.source,
         "version": __version__,
         "started": STARTED,
         "ended": ENDED,

@@ -4,20 +4,19 @@ import asyncio
 import os
 import tempfile
 import tracemalloc
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from sitebackup.activities.copier import Copied, Copier
 from sitebackup.blobs.blocks import BLOCK, MAX_BLOCK, MAX_BLOCKS
-from sitebackup.engine.engine import MEMORY, Engine
-from sitebackup.errors import SourceError, StorageUnavailableError
-from sitebackup.settings import Settings
-from sitebackup.tree.place import Place
-from sitebackup.tree.walking import Item
+from sitebackup.engine.engine import MEMORY
+from sitebackup.errors import StorageUnavailableError
+from sitebackup.tally import Tally
+from tests.storage.conftest import NewEngine
 from tests.support.memory import MemoryContainer
+from tests.support.tasks import save, saved
 
 MIB = 1024 * 1024
 
@@ -54,59 +53,60 @@ def folder() -> Generator[Path]:
         yield Path(path)
 
 
-@asynccontextmanager
-async def a_copier(container: MemoryContainer, place: Place) -> AsyncGenerator[Copier]:
-    engine = Engine(
-        Settings((), concurrency=8, list_budget=1),
-        container,
-        MemoryContainer(),
-        MemoryContainer(),
-        MemoryContainer(),
-    )
-    try:
-        yield Copier(engine, place)
-    finally:
-        engine.close()
-
-
-def sparse(folder: Path, size: int) -> tuple[Place, Item]:
+def sparse(folder: Path, size: int) -> Path:
     """Make a file of `size` bytes, which takes no room."""
-    (folder / "file").touch()
-    os.truncate(folder / "file", size)
-    return Place(str(folder), str(folder)), Item("file", "file", size)
+    path = folder / "file"
+    path.touch()
+    os.truncate(path, size)
+    return path
 
 
 @pytest.mark.parametrize("size", [MAX_BLOCKS * MAX_BLOCK + 1, 100 * 2**40])
 async def test_a_file_that_needs_too_large_blocks_fails_by_itself_before_it_is_read(
-    folder: Path, size: int
+    new_engine: NewEngine, folder: Path, size: int
 ) -> None:
-    place, item = sparse(folder, size)
+    path = sparse(folder, size)
     (folder / "other").write_bytes(b"other")
-    async with a_copier(MemoryContainer(), place) as copier:
-        with traced() as peak:
-            [failed] = await asyncio.wait_for(copier.copy([item]), 5)
-        [other] = await copier.copy([Item("other", "file", 5)])
-    assert isinstance(failed, SourceError)
-    assert str(failed) == "has more than 3,355,443,200,000 bytes, the most that can be backed up"
+    engine = new_engine(MemoryContainer())
+    with traced() as peak:
+        entry = (await asyncio.wait_for(save(engine, path), 5)).entry
+    assert entry.outcome == "failed"
+    assert entry.reason == "has more than 3,355,443,200,000 bytes, the most that can be backed up"
     assert peak() < MIB
-    assert isinstance(other, Copied)
+    await saved(engine, folder / "other")
 
 
 @pytest.mark.parametrize(
     ("block", "at_once"), [(BLOCK, 6), (BLOCK + 1, 6), (17 * MIB, 3), (33 * MIB, 1), (MAX_BLOCK, 1)]
 )
 async def test_whatever_size_its_blocks_have_a_file_takes_no_more_memory_than_the_process_allows(
-    folder: Path, block: int, at_once: int
+    new_engine: NewEngine, folder: Path, block: int, at_once: int
 ) -> None:
-    place, item = sparse(folder, MAX_BLOCKS * block)
+    path = sparse(folder, MAX_BLOCKS * block)
     container = Gathers(at_once)
-    async with a_copier(container, place) as copier:
-        with traced() as peak:
-            [end] = await asyncio.wait_for(copier.copy([item]), 60)
-    assert isinstance(end, StorageUnavailableError)
+    engine = new_engine(container)
+    with traced() as peak, pytest.raises(StorageUnavailableError):
+        await asyncio.wait_for(save(engine, path), 60)
     assert container.sizes == {block}
     assert container.most == at_once * block <= MEMORY
     assert peak() < MEMORY + 16 * MIB  # the names of 50,000 blocks are some of it
+
+
+async def test_a_large_file_that_was_touched_is_hashed_in_little_memory_and_not_sent(
+    new_engine: NewEngine, folder: Path
+) -> None:
+    path = sparse(folder, 20 * BLOCK)
+    container = MemoryContainer()
+    engine = new_engine(container)
+    base = await saved(engine, path, run="first")
+    os.utime(path)
+    container.stage = container.put = container.commit = None  # pyright: ignore[reportAttributeAccessIssue]
+    with traced() as peak:
+        outcome = await save(engine, path, base, "second")
+    assert outcome.tally == Tally(files=1, bytes=20 * BLOCK, changed=1)
+    assert outcome.entry.since == "first"
+    assert outcome.entry.etag != base.etag
+    assert peak() < 4 * MIB
 
 
 @contextmanager

@@ -136,8 +136,19 @@ class Site:
 
 
 def status_of(phase: str, files: dict[str, int], done: int, **more: Any) -> dict[str, Any]:
-    """A custom status, of files that are new unless it says otherwise."""
-    kinds = ("total", "done", "failed", "vanished", "skipped", "new", "changed", "unchanged", "gone")
-    counts = dict.fromkeys(kinds, 0) | {"done": done, "new": done} | files
+    """A custom status, of files that are new unless it says otherwise; a comparison checks one entry."""
+    kinds = (
+        "total",
+        "done",
+        "failed",
+        "vanished",
+        "skipped",
+        "new",
+        "changed",
+        "unchanged",
+        "gone",
+        "checked",
+    )
+    counts = dict.fromkeys(kinds, 0) | {"done": done, "new": done, "checked": int(phase == "done")} | files
     sizes = {"total": 10 * counts["total"], "done": 10 * done, "uploaded": 10 * done}
     return {"phase": phase, "files": counts, "bytes": sizes, "links": 0, "directories": 0} | more

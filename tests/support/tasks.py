@@ -1,6 +1,7 @@
 """Tasks of one path, carried out as a batch would have them carried out."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,24 @@ from sitebackup.activities.removing import Remover
 from sitebackup.engine.engine import Engine
 from sitebackup.records.entries import Entry, Kind
 from sitebackup.records.outcomes import Outcome
-from sitebackup.records.plans import Task
+from sitebackup.records.plans import PlanStore, Task
+from sitebackup.tree.identity import marker
 from sitebackup.tree.place import Place
+from tests.support.memory import MemoryContainer
 
 
 def place_of(root: Path) -> Place:
     """The tree at `root`."""
     return Place(str(root), os.path.realpath(root))
+
+
+async def plan_tasks(runs: MemoryContainer, root: Path, *batches: Sequence[Task]) -> str:
+    """Write the plan of a run called "run", of these batches, and return its ID."""
+    real = os.path.realpath(root)
+    plan = PlanStore(runs).new_plan("run", Place(str(root), real, marker(real)))
+    await plan.add(batches)
+    await plan.close()
+    return plan.id
 
 
 def task_of(
@@ -24,7 +36,7 @@ def task_of(
     """Save what is at `path`; `kind` and `size` are what a listing said of it, if not what it is now."""
     kind = kind or ("link" if path.is_symlink() else "directory" if path.is_dir() else "file")
     if size is None:
-        size = path.stat().st_size if kind == "file" else 0
+        size = path.lstat().st_size if kind == "file" else 0
     return Task(path.name + "/" * (kind == "directory"), kind, size, base)
 
 

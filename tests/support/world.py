@@ -2,8 +2,8 @@
 
 Microsoft's replay engine runs the orchestrations (`tests.support.hub`), and each activity runs with an engine
 of its own, as if in a process of its own. What goes wrong comes from a seed: storage that does not answer,
-an answer that is lost, a process that is killed before or after a request, and one that is only believed to be
-dead, and goes on much later.
+an answer that is lost, a process that is killed before or after a request, and one that is only believed to
+be dead, and goes on much later.
 """
 
 import asyncio
@@ -89,14 +89,14 @@ class World:
                 late.set_result(None)
             self._loop.run_until_complete(asyncio.sleep(0.002))
         if self._working:
-            self._loop.run_until_complete(asyncio.wait(self._working, timeout=30))
+            self._loop.run_until_complete(asyncio.wait(list(self._working), timeout=30))
 
     def close(self) -> None:
         """Close the event loop."""
         for task in self._working:
             task.cancel()
         if self._working:
-            self._loop.run_until_complete(asyncio.wait(self._working, timeout=30))
+            self._loop.run_until_complete(asyncio.wait(list(self._working), timeout=30))
         self._loop.close()
 
     def _activity(self, body: Body) -> Any:

@@ -7,7 +7,7 @@ import pytest
 
 from sitebackup.errors import SourceUnavailableError, VanishedError
 from sitebackup.settings import APP_DIRECTORY
-from sitebackup.tree.identity import marker
+from sitebackup.tree.identity import is_on_share, marker
 from sitebackup.tree.mounts import Mounts, parse
 from tests.support.fuse import mounted
 from tests.support.mounts import mount
@@ -40,6 +40,13 @@ def test_a_share_is_the_same_tree_on_each_machine_that_mounts_it(kind: str, sour
     assert found == marker("/srv/www", there)
     assert found is not None
     assert re.fullmatch(r"[0-9a-f]{16}", found)
+    assert is_on_share("/srv/www", there)
+
+
+def test_a_disk_is_no_share(tmp_path: Path) -> None:
+    assert not is_on_share("/data/www", mounts("30 20 8:1 / /data rw - ext4 /dev/sda1 rw"))
+    assert not is_on_share("/elsewhere", mounts("30 20 0:61 / /content rw - nfs4 nas:/export rw"))
+    assert not is_on_share(str(tmp_path))
 
 
 def test_a_directory_of_a_share_is_the_same_tree_wherever_it_is_mounted() -> None:

@@ -188,8 +188,14 @@ def test_numbers_have_the_default_and_the_limits_of_the_code(
 
 def test_the_containers_are_those_that_the_code_writes_to() -> None:
     variables = FILES["modules/backup-storage.bicep"].section("variables")
-    assert variables["backupsContainer"]["value"] == names.BACKUPS_CONTAINER
-    assert variables["runsContainer"]["value"] == names.RUNS_CONTAINER
+    containers = {name: it["value"] for name, it in variables.items() if name.endswith("Container")}
+    assert containers == {
+        "backupsContainer": names.BACKUPS_CONTAINER,
+        "historyContainer": names.HISTORY_CONTAINER,
+        "catalogContainer": names.CATALOG_CONTAINER,
+        "runsContainer": names.RUNS_CONTAINER,
+    }
+    assert variables["containerNames"]["value"] == list(containers)
 
 
 def test_the_app_runs_on_the_python_that_it_is_tested_with() -> None:
@@ -234,7 +240,9 @@ def test_what_was_replaced_and_what_runs_remember_of_themselves_does_not_stay_fo
     rules = {rule["name"]: rule for rule in policy.body["properties"]["policy"]["rules"]}
     versions, records = (rules[name]["definition"] for name in ("old-versions", "run-records"))
     assert all(rule["enabled"] for rule in rules.values())
-    assert versions["filters"]["prefixMatch"] == ["${backupsContainer}/", "${runsContainer}/"]
+    assert versions["filters"]["prefixMatch"] == [
+        f"${{{name}Container}}/" for name in ("backups", "history", "catalog", "runs")
+    ]
     assert versions["actions"]["version"] == {"delete": {"daysAfterCreationGreaterThan": "versionDays"}}
     assert records["actions"]["baseBlob"] == {"delete": {"daysAfterModificationGreaterThan": "runRecordDays"}}
 

@@ -92,7 +92,7 @@ async def test_what_is_unchanged_keeps_its_line_and_gets_no_task() -> None:
     "difference",
     [{"mtime_ns": 1}, {"ctime_ns": 1}, {"inode": 8}, {"mode": 0o100600}, {"uid": 9}, {"gid": 9}],
 )
-async def test_any_difference_in_the_attributes_makes_a_file_a_task(difference: dict[str, int]) -> None:
+async def test_any_difference_in_the_attributes_makes_a_file_a_task(difference: dict[str, Any]) -> None:
     result, lines = await joined([item("a", **difference)], [saved("a")])
     assert not lines
     assert [(task.path, task.base, task.gone) for task in result.tasks] == [("a", saved("a"), False)]
@@ -101,7 +101,7 @@ async def test_any_difference_in_the_attributes_makes_a_file_a_task(difference: 
 
 @pytest.mark.parametrize("difference", [{"ctime_ns": 1}, {"inode": 8}])
 async def test_other_inodes_and_ctimes_count_for_nothing_if_only_mtime_is_to_count(
-    difference: dict[str, int],
+    difference: dict[str, Any],
 ) -> None:
     result, lines = await joined([item("a", **difference)], [saved("a")], detection="mtime")
     assert lines == [saved("a")]
@@ -193,9 +193,7 @@ async def test_a_file_that_has_become_a_directory_is_gone_and_the_directory_new(
     assert [line.path for line in lines] == ["", "a/"]
 
 
-async def test_a_directory_with_nothing_in_it_is_a_task_until_its_blob_is_there_and_the_blob_goes_when_it_fills() -> (
-    None
-):
+async def test_a_directory_has_a_blob_while_nothing_is_in_it_and_the_blob_is_gone_when_it_fills() -> None:
     marker = saved("d/", blob="site/d", md5="0" * 32, etag='"1"', since="first")
     result, lines = await joined([item("d/", is_empty=True)], [saved("d/")])
     assert [(task.path, task.gone) for task in result.tasks] == [("d/", False)]

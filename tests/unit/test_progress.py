@@ -4,13 +4,17 @@ import asyncio
 import json
 import logging
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
+from sitebackup.activities.running import run
 from sitebackup.blobs.container import Condition, Properties
+from sitebackup.engine.engine import Engine
 from sitebackup.engine.progress import Progress
 from sitebackup.errors import StorageUnavailableError
 from sitebackup.messages import Progress as News
+from sitebackup.settings import Settings
 from sitebackup.tally import Tally
 from tests.support.memory import MemoryContainer
 from tests.support.virtual_time import run_at_once
@@ -78,14 +82,14 @@ def test_a_single_process_tells_as_often() -> None:
     told = Told()
     run_at_once(work(process(MemoryContainer()), told, HOUR))
     assert [gap for when, gap in told.gaps if gap > max(5, when / 20)] == []
-    assert 60 < len(told.news) < 110
+    assert 60 < len(told.news) < 130
 
 
 def test_short_work_leaves_nothing_behind() -> None:
     told, runs = Told(), MemoryContainer()
 
     async def main() -> None:
-        await work(process(runs), told, seconds=1.5, every=0.1)
+        await work(process(runs), told, seconds=1.2, every=0.1)
         await asyncio.sleep(60)
 
     run_at_once(main())
@@ -161,6 +165,29 @@ def test_nothing_that_fails_in_it_fails_the_work() -> None:
 
     run_at_once(main())
     assert 100 <= told.news[0][0] < 110
+
+
+def test_what_an_activity_counts_is_told_while_it_works() -> None:
+    told = Told()
+
+    async def body(_: Any, engine: Engine) -> dict[str, Any]:
+        for _ in range(20):
+            await asyncio.sleep(1)
+            engine.progress.add("run", done=FILE)
+        return {}
+
+    async def goes_on(_: str) -> bool:
+        return False
+
+    async def main() -> None:
+        runs, others = MemoryContainer(), MemoryContainer()
+        engine = Engine(Settings(("/",), concurrency=1, list_budget=1), others, runs, others, others)
+        engine.progress = process(runs)
+        await run(body, {"run": "run"}, lambda: engine, goes_on, told.hear)
+        engine.close()
+
+    run_at_once(main())
+    assert told.news[-1][1].done.files > 10
 
 
 def test_a_process_that_ends_ends_it_too(caplog: pytest.LogCaptureFixture) -> None:

@@ -166,7 +166,7 @@ def test_a_file_does_not_fail_while_its_share_does_not_answer(
     share.trouble = failing(operation, "file", number)
     said = f"^{os.strerror(number)}$"
     with pytest.raises(SourceUnavailableError, match=said):
-        read(Place(str(share.point), str(share.point)), Item("file", "file", 5), 100)
+        read(Place(str(share.point), str(share.point)), "file", "file", 100)
     with pytest.raises(SourceUnavailableError, match=said), closing(stream_of(share)) as stream:
         stream.read_next(5)
 
@@ -177,7 +177,7 @@ def test_what_is_a_files_own_trouble_stays_its_own(
 ) -> None:
     share.trouble = failing("open", "file", number)
     with pytest.raises(kind):
-        read(Place(str(share.point), str(share.point)), Item("file", "file", 5), 100)
+        read(Place(str(share.point), str(share.point)), "file", "file", 100)
     share.trouble = failing("lstat", "file", number)
     with pytest.raises(kind):
         size_of(str(share.point / "file"))
@@ -186,4 +186,4 @@ def test_what_is_a_files_own_trouble_stays_its_own(
 def test_an_input_or_output_error_is_not_the_files_fault() -> None:
     process = f"/proc/{os.getpid()}"  # the memory of a process has nothing at its beginning
     with pytest.raises(SourceUnavailableError, match=r"^Input/output error$"):
-        read(Place(process, process), Item("mem"), 100)
+        read(Place(process, process), "mem", "file", 100)

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from azure.storage.blob import BlobProperties, ContainerClient
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob import BlobProperties, BlobServiceClient, ContainerClient
 
 from tests.e2e.support.trees import saved_entries
+from tests.support.past import Read
 
 _AT_ONCE = 8
 _ESCAPE = re.compile(rb"%([0-9A-F]{2})")
@@ -71,6 +73,18 @@ def assert_container_equals_tree(container: ContainerClient, root: Path) -> None
 def blob_content(container: ContainerClient, path: Path) -> bytes:
     """The content of the blob of the file `path`, whose name needs no escapes."""
     return container.download_blob(str(path).lstrip("/")).readall()
+
+
+def reader(blobs: BlobServiceClient) -> Read:
+    """Gives the content of the blobs of an account."""
+
+    def read(container: str, name: str) -> bytes | None:
+        try:
+            return blobs.get_blob_client(container, name).download_blob().readall()
+        except ResourceNotFoundError:
+            return None
+
+    return read
 
 
 def rfc3339(time_ns: int) -> str:

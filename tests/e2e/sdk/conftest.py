@@ -27,9 +27,15 @@ def worker(environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session")
-def container(azurite: Azurite) -> Generator[ContainerClient]:
-    """Where the backups are."""
+def blobs(azurite: Azurite) -> Generator[BlobServiceClient]:
+    """The account that the backups are in."""
     with BlobServiceClient.from_connection_string(
         azurite.connection_string, connection_timeout=5, read_timeout=30
     ) as blobs:
-        yield blobs.get_container_client("backups")
+        yield blobs
+
+
+@pytest.fixture(scope="session")
+def container(blobs: BlobServiceClient) -> ContainerClient:
+    """Where the backups are."""
+    return blobs.get_container_client("backups")

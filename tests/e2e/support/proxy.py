@@ -17,7 +17,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -85,6 +85,16 @@ def at_first(times: int, trouble: Trouble) -> Rule:
         return trouble if asked[request.path] <= times else None
 
     return rule
+
+
+@contextmanager
+def recorded(proxy: "Proxy", *words: str) -> Generator[list[Request]]:
+    """The requests with any of `words` in them, as they come while the block runs; all go through."""
+    requests: list[Request] = []
+    with ExitStack() as rules:
+        for each in words:
+            rules.enter_context(proxy.rule(each, requests.append))
+        yield requests
 
 
 class Gate:

@@ -7,11 +7,17 @@ import os
 import random
 import socket
 import stat
+import time
 from collections.abc import Mapping
 from contextlib import chdir, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+from tests.e2e.support.waiting import wait_until
+
+_SETTLED = 3.5
+"""Seconds: what was read within three after its last change is read again by the next run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +122,9 @@ def saved_entries(root: Path) -> list[Path]:
         if not entries and directory != root:
             saved.append(directory)
     return saved
+
+
+def wait_until_settled(root: Path) -> None:
+    """Return when all changes in a tree are so old that their times tell them from later ones."""
+    newest = max(path.lstat().st_ctime for path in (root, *root.rglob("*")))
+    wait_until(lambda: time.time() > newest + _SETTLED, 10)

@@ -206,7 +206,7 @@ class Listed(Answer, frozen=True):
             portions=join(portions),
             named=tuple(chain.from_iterable(part.named for part in parts))[:NAMED],
             baseline=max((part.baseline for part in parts), default=0),
-            notes=tuple(chain.from_iterable(part.notes for part in parts)),
+            notes=tuple(dict.fromkeys(chain.from_iterable(part.notes for part in parts))),
             **_common(parts),
         )
 

@@ -20,7 +20,7 @@ import msgspec
 
 from sitebackup.blobs.container import ABSENT, Condition, Container, Properties
 from sitebackup.digests import md5
-from sitebackup.errors import ConditionNotMetError, FatalError
+from sitebackup.errors import BlobMissingError, ConditionNotMetError, FatalError
 from sitebackup.records.entries import Entry, entry_of
 from sitebackup.records.lines import read_lines
 from sitebackup.records.run_blobs import index_name, part_name
@@ -134,21 +134,26 @@ def check_format(head: dict[str, Any], run: str, known: int) -> None:
         )
 
 
-async def read_range(catalog: Container, index: Index, wanted: Range) -> AsyncIterator[tuple[bytes, Entry]]:
+async def read_range(
+    catalog: Container, index: Index, wanted: Range, missing: list[Part]
+) -> AsyncIterator[tuple[bytes, Entry]]:
     """Yield the entries whose path is in a range, in order, each with its line.
 
-    A chunk of a part is in memory at a time.
+    A chunk of a part is in memory at a time. A part that is not there is passed over, and added to `missing`.
     """
     firsts = [part.first for part in index.parts]
     for part in index.parts[max(0, bisect_right(firsts, wanted.begin) - 1) :]:
         if wanted.end is not None and part.first >= wanted.end:
             return
-        async for line in read_lines(catalog, part_name(index.run, part.name)):
-            entry = entry_of(line)
-            if wanted.end is not None and entry.path >= wanted.end:
-                return
-            if entry.path >= wanted.begin:
-                yield line, entry
+        try:
+            async for line in read_lines(catalog, part_name(index.run, part.name)):
+                entry = entry_of(line)
+                if wanted.end is not None and entry.path >= wanted.end:
+                    return
+                if entry.path >= wanted.begin:
+                    yield line, entry
+        except BlobMissingError:
+            missing.append(part)
 
 
 async def first_path(catalog: Container, run: str, part: str) -> str:

@@ -232,7 +232,7 @@ async def test_the_run_before_of_a_tree_that_is_made_up_is_found_with_every_entr
         try:
             found = await newest_manifest(catalog, str(root))
             assert found is not None
-            paths = [entry.path async for _, entry in read_range(catalog, found[1], Range())]
+            paths = [entry.path async for _, entry in read_range(catalog, found[1], Range(), [])]
         finally:
             await storage.close()
     assert paths == list(Keys(tree.shape))

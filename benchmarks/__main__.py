@@ -8,7 +8,6 @@ deletes the trees that are kept between runs.
 
 import argparse
 import os
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -17,10 +16,13 @@ from benchmarks import trees
 from benchmarks.chaos import Chaos, endure
 from benchmarks.large_files import medium_files, one_large_file
 from benchmarks.memory import listing_memory, upload_memory
+from benchmarks.millions import a_million, ten_million
+from benchmarks.others import is_installed
 from benchmarks.report import say, show, show_facts, write_json
 from benchmarks.scale import scale
 from benchmarks.small_files import small_files
 from benchmarks.sweeps import sweep
+from benchmarks.unchanged import unchanged, unchanged_alone
 
 
 def main() -> None:
@@ -58,6 +60,10 @@ def _measure(full: bool, path: str | None) -> None:
             *scale(files=100_000, rounds=3),
             *listing_memory(files=1_000_000),
             upload_memory(mebibytes=2048),
+            *unchanged(files=100_000, rounds=3),
+            unchanged_alone(files=100_000, rounds=3),
+            *a_million(files=1_000_000),
+            *ten_million(entries=10_000_000),
         ]
     else:
         figures = [
@@ -65,10 +71,12 @@ def _measure(full: bool, path: str | None) -> None:
             one_large_file(rounds=2),
             *scale(files=10_000, rounds=1),
             upload_memory(mebibytes=512),
+            *unchanged(files=20_000, rounds=2),
+            unchanged_alone(files=20_000, rounds=2),
         ]
     conditions = [f"{'All' if full else 'The quick set'}, in {time.monotonic() - begin:.0f} s"]
-    if not shutil.which("rclone"):
-        conditions.append("Without the figure of rclone, which is not installed")
+    missing = [program for program in ("rclone", "azcopy") if not is_installed(program)]
+    conditions += [f"Without the figures of {program}, which is not installed" for program in missing]
     show(figures, conditions)
     if path:
         write_json(figures, Path(path))

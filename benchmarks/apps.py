@@ -12,12 +12,15 @@ import psutil
 from benchmarks.histories import histories
 from benchmarks.trees import CACHE, KIB, many_files
 from benchmarks.uploads import CONCURRENCY
-from localstack.client import BackupClient
+from localstack.client import BackupClient, Document
 from localstack.host import Host
 from localstack.settings import PROJECT, STORAGE_SETTING
 
 TUTORIAL = Path(__file__).resolve().parent / "tutorial_app"
 """The tutorial's shape: one activity a file."""
+
+MEASURED = Path(__file__).resolve().parent / "measured_app"
+"""This project's app, with a note of how long each activity takes (`benchmarks.measured`)."""
 
 _RUN_SECONDS = 1_800
 _POLL_SECONDS = 0.1
@@ -30,10 +33,18 @@ class BackupFailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A backup: the seconds from the POST until `Completed` was seen, and its instance."""
+    """A backup: the seconds from the POST until `Completed` was seen, its instance, and its custom status."""
 
     seconds: float
     instance_id: str
+    status: Document
+
+    def ensure_changed(self, files: int) -> None:
+        """Raise `BackupFailedError` unless so many files have changed and no others came or went."""
+        counts = self.status["files"]
+        found = [counts[what] for what in ("new", "changed", "gone")]
+        if found != [0, files, 0] or not counts["unchanged"]:
+            raise BackupFailedError(f"It was to find {files} changed files and none new or gone: {counts}")
 
 
 class App:
@@ -55,7 +66,7 @@ class App:
                 seconds = time.perf_counter() - begin
                 status = document["runtimeStatus"]
                 if status == "Completed":
-                    return Run(seconds, started["id"])
+                    return Run(seconds, started["id"], document["customStatus"])
                 if seconds > _RUN_SECONDS or status not in ("Pending", "Running"):
                     raise BackupFailedError(f"{status} after {seconds:.0f} s: {document['output']}")
         raise AssertionError("a backup has an end")
@@ -80,6 +91,7 @@ def running_app(storage: str, app: Path = PROJECT, **settings: str) -> Generator
         "BACKUP_CONCURRENCY": str(CONCURRENCY),
         "PYTHON_THREADPOOL_THREAD_COUNT": str(CONCURRENCY),
         "FUNCTIONS_WORKER_PROCESS_COUNT": "1",
+        "PYTHONPATH": str(PROJECT),  # for an app elsewhere that is this one
         **settings,
     }
     with Host(0, environ, quiet=True, app=app) as host:

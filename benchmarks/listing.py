@@ -14,9 +14,10 @@ from localstack.settings import PROJECT
 from sitebackup.activities.listing import get_file_list
 from sitebackup.engine.process import ProcessEngine
 from sitebackup.messages import Listed, ListRequest
-from sitebackup.orchestrations.listing import LISTINGS_AT_ONCE
-from sitebackup.ranges import Portion, deal
+from sitebackup.ranges import Portion, split
 from sitebackup.settings import Settings
+
+_STARTED = "2026-01-01T00:00:00.000000Z"
 
 
 async def list_tree(tree: str) -> int:
@@ -26,15 +27,16 @@ async def list_tree(tree: str) -> int:
     run = uuid.uuid4().hex
 
     async def call(portions: tuple[Portion, ...]) -> Listed:
+        request = ListRequest(run, tree, _STARTED, portions)
         async with in_flight:
-            return Listed.from_json(await get_file_list(ListRequest(run, tree, portions).to_json(), engine()))
+            return Listed.from_json(await get_file_list(request.to_json(), engine()))
 
     files = 0
     hands: list[tuple[Portion, ...]] = [()]
     while hands:
         answers = await asyncio.gather(*map(call, hands))
-        files += sum(answer.tally.files for answer in answers)
-        hands = deal([portion for answer in answers for portion in answer.portions], LISTINGS_AT_ONCE)
+        files += sum(answer.pending.files for answer in answers)
+        hands = split([portion for answer in answers for portion in answer.portions], 1)
     await engine.close()
     return files
 

@@ -90,8 +90,12 @@ def listing_memory(files: int) -> list[Figure]:
 def _listing_peak(files: int) -> float:
     tree = many_files(files, 0, 0)
     command = [sys.executable, "-m", "benchmarks.listing", str(tree)]
-    with null_service() as storage:
-        environ = {**os.environ, STORAGE_SETTING: storage, "BACKUP_ALLOWED_ROOTS": str(CACHE)}
+    with null_service() as service:
+        environ = {
+            **os.environ,
+            STORAGE_SETTING: service.connection_string,
+            "BACKUP_ALLOWED_ROOTS": str(CACHE),
+        }
         worker = subprocess.Popen(command, cwd=PROJECT, env=environ, stdout=subprocess.PIPE)  # noqa: S603 - the command is above
         try:
             with PeakMemory(psutil.Process(worker.pid)) as peak:

@@ -8,10 +8,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count, islice, takewhile
+from typing import Protocol
 from urllib.parse import unquote, urlsplit
 from xml.sax.saxutils import escape
 
+from benchmarks.saved_tree import SavedTree
 from benchmarks.sorted_names import SortedNames
+from sitebackup.names import BACKUPS_CONTAINER
 
 KEPT = frozenset({"backup-runs", "backup-catalog"})
 """Containers whose blobs keep their content."""
@@ -76,6 +79,29 @@ class _Blob:
         return f'ETag: "{self.etag}"\r\n{kind}{md5}{metadata}'
 
 
+class _Names(Protocol):
+    def since(self, name: str) -> Iterator[str]: ...
+
+
+class _SavedBlobs(Mapping[str, _Blob]):
+    """The blobs of a tree, all of them alike."""
+
+    def __init__(self, tree: SavedTree) -> None:
+        self.tree = tree
+        self._each = _Blob(tree.size, b"", tree.md5_header, "application/octet-stream", (), 0)
+
+    def __getitem__(self, name: str) -> _Blob:
+        if name not in self.tree:
+            raise KeyError(name)
+        return self._each
+
+    def __iter__(self) -> Iterator[str]:
+        return self.tree.since(self.tree.prefix)
+
+    def __len__(self) -> int:
+        return len(self.tree.shape)
+
+
 @dataclass(slots=True)
 class _Container:
     blobs: dict[str, _Blob] = field(default_factory=dict[str, _Blob])
@@ -98,18 +124,23 @@ class _Container:
 
 
 class Blobs:
-    """All blobs, and what each request gets for an answer."""
+    """All blobs, and what each request gets for an answer; of a `saved` tree, requests can only read."""
 
-    def __init__(self) -> None:
+    def __init__(self, saved: SavedTree | None = None) -> None:
+        self._saved = None if saved is None else _SavedBlobs(saved)
         self._containers: dict[str, _Container] = {}
         self._versions = count(1)
 
     def answer(self, request: Request) -> bytes:
         """Carry `request` out. A container is there as soon as it is named."""
         container = self._container(request.container)
+        blobs, names = self._readable(request, container)
         if request.parameter("comp") == "list":
-            return _listing(request, container)
-        blob = container.blobs.get(request.blob)
+            return _listing(request, blobs, names)
+        blob = blobs.get(request.blob)
+        if request.method == "DELETE" and not request.blob:
+            del self._containers[request.container]
+            return _response(202, "Accepted")
         if request.method == "PUT":
             return _unmet(request, blob) or self._put(request, container, blob)
         if blob is None:
@@ -119,6 +150,14 @@ class Blobs:
         return (
             _head(200, "OK", blob.size, blob.headers()) if request.method == "HEAD" else _range(request, blob)
         )
+
+    def _readable(self, request: Request, container: _Container) -> tuple[Mapping[str, _Blob], _Names]:
+        """Return the blobs that a request is about, and their names."""
+        name = request.blob or request.parameter("prefix")
+        is_of_backups = request.container == BACKUPS_CONTAINER
+        if self._saved is not None and is_of_backups and name.startswith(self._saved.tree.prefix):
+            return self._saved, self._saved.tree
+        return container.blobs, container.names
 
     def _container(self, name: str) -> _Container:
         return self._containers.setdefault(name, _Container())
@@ -196,13 +235,13 @@ def _range(request: Request, blob: _Blob) -> bytes:
     return _response(206, "Partial Content", content, blob.headers() + whole)
 
 
-def _listing(request: Request, container: _Container) -> bytes:
+def _listing(request: Request, blobs: Mapping[str, _Blob], names: _Names) -> bytes:
     """List a page: a marker is the name that comes next."""
     prefix = request.parameter("prefix")
-    names = container.names.since(request.parameter("marker") or prefix)
-    found = list(islice(takewhile(lambda name: name.startswith(prefix), names), _PAGE + 1))
+    rest = names.since(request.parameter("marker") or prefix)
+    found = list(islice(takewhile(lambda name: name.startswith(prefix), rest), _PAGE + 1))
     marker = escape(found.pop()) if len(found) > _PAGE else ""
-    rows = _rows(found, container, metadata=request.parameter("include") == "metadata")
+    rows = _rows(found, blobs, metadata=request.parameter("include") == "metadata")
     document = (
         f'<?xml version="1.0" encoding="utf-8"?><EnumerationResults><Prefix>{escape(prefix)}</Prefix><Blobs>'
         f"{''.join(rows)}</Blobs><NextMarker>{marker}</NextMarker></EnumerationResults>"
@@ -210,10 +249,10 @@ def _listing(request: Request, container: _Container) -> bytes:
     return _response(200, "OK", document.encode(), "Content-Type: application/xml\r\n")
 
 
-def _rows(names: list[str], container: _Container, *, metadata: bool) -> Iterator[str]:
+def _rows(names: list[str], blobs: Mapping[str, _Blob], *, metadata: bool) -> Iterator[str]:
     """Yield the elements of blobs, with all the properties that Azure lists: reading them takes its time."""
     for name in names:
-        blob = container.blobs[name]
+        blob = blobs[name]
         pairs = "".join(f"<{key}>{escape(value)}</{key}>" for key, value in blob.metadata if metadata)
         yield (
             f"<Blob><Name>{escape(name)}</Name><Properties><Creation-Time>{_TIME}</Creation-Time>"

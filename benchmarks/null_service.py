@@ -2,8 +2,8 @@
 
 Run it as a process of its own: `python -m benchmarks.null_service [--delay-ms N]`. It prints its port. It
 knows the requests that the app makes, Put Blob, Put Block, Put Block List, Copy Blob, Set Blob Metadata,
-Delete Blob, Get Blob, Get Blob Properties, List Blobs and Create Container, and their conditions on ETags. It
-checks none of their credentials.
+Delete Blob, Get Blob, Get Blob Properties, List Blobs and Create Container, with their conditions on ETags,
+and Delete Container. It checks none of their credentials.
 
     socket -> _Connection (HTTP/1.1, one request at a time) -> Blobs -> answer, after the delay
 
@@ -15,6 +15,7 @@ import asyncio
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from benchmarks.null_blobs import KEPT, Blobs, Request
+from benchmarks.saved_tree import SavedTree
 
 
 class _Connection(asyncio.Protocol):
@@ -81,10 +82,13 @@ class _Connection(asyncio.Protocol):
             self._transport.write(answer)
 
 
-async def serve(delay: float) -> None:
-    """Serve on a free port of loopback, each answer `delay` seconds late, until the process is ended."""
+async def serve(delay: float, saved: SavedTree | None) -> None:
+    """Serve on a free port of loopback, each answer `delay` seconds late, until the process is ended.
+
+    The blobs of a `saved` tree are there from the beginning.
+    """
     loop = asyncio.get_running_loop()
-    blobs = Blobs()
+    blobs = Blobs(saved)
     server = await loop.create_server(lambda: _Connection(blobs, delay), "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201 - how the port becomes known
     await server.serve_forever()
@@ -94,7 +98,9 @@ def main() -> None:
     """Run the service from the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.null_service")
     parser.add_argument("--delay-ms", type=float, default=0, help="milliseconds that each answer is late")
-    asyncio.run(serve(parser.parse_args().delay_ms / 1000))
+    parser.add_argument("--saved", type=SavedTree.from_argument, help="a tree that is saved already")
+    arguments = parser.parse_args()
+    asyncio.run(serve(arguments.delay_ms / 1000, arguments.saved))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from rich.table import Table
 from benchmarks.figures import Figure
 from benchmarks.uploads import BLOCKS_AT_ONCE, CONCURRENCY
 from localstack.settings import PROJECT
-from sitebackup.activities import copier
+from sitebackup.activities import large
 
 _PACKAGES = ("azure-storage-blob", "azure-functions-durable", "durabletask", "aiohttp")
 _WIDTH = 140
@@ -96,8 +96,8 @@ def _machine() -> list[str]:
 def _environment() -> list[str]:
     return [
         *_machine(),
-        f"Azurite {_azurite()} in memory, {_first_line('node')}, {_first_line('rclone')}",
-        f"{CONCURRENCY} files at once, {copier.BLOCKS_AT_ONCE} blocks of a large one"
+        f"Azurite {_azurite()} in memory, {', '.join(map(_first_line, ('node', 'rclone', 'azcopy')))}",
+        f"{CONCURRENCY} files at once, {large.BLOCKS_AT_ONCE} blocks of a large one"
         f" ({BLOCKS_AT_ONCE} of the yardstick's), one worker process",
     ]
 

@@ -18,7 +18,8 @@ def scale(files: int, rounds: int) -> list[Figure]:
     """Measure `files` files, and a tenth of them, of 1 KiB each."""
     tenth = _Backups(many_files(files // 10, KIB, KIB))
     all_of_it = _Backups(many_files(files, KIB, KIB))
-    with null_service() as storage, running_app(storage) as app:
+    with null_service() as service, running_app(service.connection_string) as app:
+        storage = service.connection_string
         app.warm_up()
         results = contest(
             f"{files:,} files",
@@ -29,7 +30,7 @@ def scale(files: int, rounds: int) -> list[Figure]:
                 "own uploads": partial(own_upload_loop, storage, all_of_it.tree),
             },
             rounds,
-            lambda: None,
+            service.forget,
         )
         events = app.events(all_of_it.last)
     return [

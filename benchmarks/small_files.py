@@ -1,14 +1,14 @@
 """Many small files: against a bare loop, the tutorial's shape and rclone."""
 
-import shutil
 from functools import partial
 
 from benchmarks.apps import TUTORIAL, running_app
 from benchmarks.contest import Contender, Results, contest
 from benchmarks.figures import Figure
+from benchmarks.others import is_installed, rclone_copy
 from benchmarks.storage import emulator
 from benchmarks.trees import KIB, many_files
-from benchmarks.uploads import rclone, storage_client_loop
+from benchmarks.uploads import storage_client_loop
 
 _FILES = 3_000
 
@@ -29,8 +29,8 @@ def small_files(rounds: int, rounds_of_others: int) -> list[Figure]:
         ours: Contender = lambda: app.back_up(tree).seconds  # noqa: E731 - one of a row of contenders
         loop = partial(storage_client_loop, blobs.connection_string, tree)
         others: dict[str, Contender] = {"tutorial's shape": lambda: tutorial.back_up(tree).seconds}
-        if shutil.which("rclone"):
-            others["rclone"] = partial(rclone, blobs.connection_string, tree)
+        if is_installed("rclone"):
+            others["rclone"] = partial(rclone_copy, blobs.connection_string, tree)
         first = contest("Small files", {"ours": ours, "bare loop": loop}, rounds, blobs.forget)
         second = contest("Small files", {"ours": ours, **others}, rounds_of_others, blobs.forget)
     targets = {"tutorial's shape": 1.8, "rclone": 1.0}

@@ -18,12 +18,14 @@ from benchmarks.report import show_grid
 from benchmarks.storage import emulator, null_service
 from benchmarks.trees import KIB, MIB, many_files, temporary_files
 from localstack.settings import STORAGE_SETTING
-from sitebackup.activities import copier
+from sitebackup.activities import copier, large
 from sitebackup.blobs import blocks
 from sitebackup.engine.process import ProcessEngine
+from sitebackup.records.plans import Task
 from sitebackup.settings import Settings
+from sitebackup.tree.entries import Item
 from sitebackup.tree.place import Place
-from sitebackup.tree.walking import Item, walk
+from sitebackup.tree.walking import walk
 
 _CONCURRENCIES = (8, 16, 32, 64, 100)
 _DELAY_MS = 10
@@ -38,13 +40,13 @@ class _Constants:
     """Of the app's constants, those that may change; in MiB, but for the number of blocks."""
 
     block: int = blocks.BLOCK // MIB
-    blocks_at_once: int = copier.BLOCKS_AT_ONCE
+    blocks_at_once: int = large.BLOCKS_AT_ONCE
     single_put: int = copier.SINGLE_PUT // MIB
 
     def apply(self) -> None:
         """Make them the constants of this process."""
         blocks.BLOCK = self.block * MIB
-        copier.BLOCKS_AT_ONCE = self.blocks_at_once
+        large.BLOCKS_AT_ONCE = self.blocks_at_once
         copier.SINGLE_PUT = self.single_put * MIB
 
 
@@ -65,8 +67,8 @@ def sweep() -> None:
 def _compare(title: str, measure: Sweep) -> None:
     with emulator() as blobs:
         here = measure(blobs.connection_string, blobs.forget)
-    with null_service(_DELAY_MS) as storage:
-        there = measure(storage, lambda: None)
+    with null_service(_DELAY_MS) as service:
+        there = measure(service.connection_string, service.forget)
     show_grid(
         title, {value: {"Azurite": here[value], f"{_DELAY_MS} ms away": there[value]} for value in here}
     )
@@ -106,11 +108,12 @@ async def _copy(storage: str, tree: Path) -> float:
     engine = ProcessEngine(Settings.from_environment({}), {STORAGE_SETTING: storage})
     place = Place(str(tree), str(tree))
     one = copier.Copier(engine(), place)
-    items = [entry for entry in walk(place.real) if isinstance(entry, Item) and entry.kind == "file"]
+    files = (entry for entry in walk(place.real) if isinstance(entry, Item) and entry.kind == "file")
+    tasks = [Task(file.key, file.kind, file.size) for file in files]
     begin = time.perf_counter()
     async with asyncio.TaskGroup() as group:
-        for item in items:
-            group.create_task(one.copy([item]))
+        for task in tasks:
+            group.create_task(one.save([task]))
     seconds = time.perf_counter() - begin
     await engine.close()
     return seconds

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.report import say
+from benchmarks.shapes import Shape
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -20,18 +21,27 @@ MIB = 1024 * KIB
 CACHE = Path(tempfile.gettempdir()).resolve() / "site-backup-benchmarks"
 """Everything that benchmarks write to the disk."""
 
-_DIRECTORIES = 50
+DIRECTORIES = 50
+"""Directories of a tree, unless it is to have more."""
 
 
-def many_files(count: int, least: int, most: int) -> Path:
-    """Return a tree of `count` files in fifty directories, each of `least` to `most` bytes."""
-    tree = CACHE / f"{count}-files-of-{least}-{most}"
+def many_files(count: int, least: int, most: int, directories: int = DIRECTORIES) -> Path:
+    """Return a tree of `count` files, spread evenly over directories, each of `least` to `most` bytes."""
+    shape = Shape(count, directories)
+    tree = CACHE / f"{count}-files-of-{least}-{most}-in-{directories}"
     if not tree.exists():
         say(f"Making {count:,} files of {least} to {most} bytes ...")
         unfinished = Path(tempfile.mkdtemp(dir=_cache()))
-        _write_files(unfinished, count, least, most)
+        _write_files(unfinished, shape, least, most)
         unfinished.rename(tree)
     return tree
+
+
+def change(tree: Path, files: int) -> None:
+    """Give so many files of a tree new content of the same size, evenly spread over it."""
+    paths = sorted(path for path in tree.glob("*/*") if path.is_file())
+    for path in paths[:: max(1, len(paths) // files)][:files]:
+        _write_random(path, path.stat().st_size)
 
 
 @contextmanager
@@ -60,16 +70,15 @@ def _cache() -> Path:
     return CACHE
 
 
-def _write_files(tree: Path, count: int, least: int, most: int) -> None:
-    chance = random.Random(count)  # noqa: S311 - content that does not compress, no secret
-    for number in range(min(_DIRECTORIES, count)):
-        directory = f"{tree}/{number:02}"
-        os.mkdir(directory)  # noqa: PTH102 - for a million files, half a minute less than with paths
-        for file in range(number, count, _DIRECTORIES):
-            descriptor = os.open(f"{directory}/{file:07}.bin", os.O_WRONLY | os.O_CREAT, 0o644)
-            if most:
-                os.write(descriptor, chance.randbytes(chance.randint(least, most)))
-            os.close(descriptor)
+def _write_files(tree: Path, shape: Shape, least: int, most: int) -> None:
+    chance = random.Random(shape.files)  # noqa: S311 - content that does not compress, no secret
+    for directory in range(shape.directories):
+        os.mkdir(f"{tree}/{shape.directory(directory)}")  # noqa: PTH102 - for a million files, half a minute less than with paths
+    for number in range(shape.files):
+        descriptor = os.open(f"{tree}/{shape[number]}", os.O_WRONLY | os.O_CREAT, 0o644)
+        if most:
+            os.write(descriptor, chance.randbytes(chance.randint(least, most)))
+        os.close(descriptor)
 
 
 def _write_random(path: Path, size: int) -> None:

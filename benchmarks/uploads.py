@@ -2,15 +2,10 @@
 
 import asyncio
 import os
-import shutil
-import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
-from azure.storage.blob import BlobServiceClient as SyncBlobServiceClient
 from azure.storage.blob.aio import ContainerClient
 
 from sitebackup import digests
@@ -25,8 +20,6 @@ CONCURRENCY = 32
 
 BLOCKS_AT_ONCE = 8
 """Blocks of one file in flight; the app has fewer."""
-
-_RCLONE_SECONDS = 600
 
 
 def storage_client_loop(storage: str, tree: Path) -> float:
@@ -99,25 +92,3 @@ async def _drive(paths: Iterable[str], upload: Callable[[str], Awaitable[None]])
 
 def _paths(tree: Path) -> list[str]:
     return [os.path.join(folder, name) for folder, _, names in os.walk(tree) for name in names]  # noqa: PTH118
-
-
-def rclone(storage: str, tree: Path) -> float:
-    """Upload a tree with `rclone copy`."""
-    program = shutil.which("rclone")
-    if program is None:
-        raise FileNotFoundError("rclone")
-    # An address with a signature: rclone 1.60 takes a key only together with a host name of Azure's form.
-    with SyncBlobServiceClient.from_connection_string(storage) as client:
-        signature = generate_account_sas(
-            str(client.account_name),
-            client.credential.account_key,
-            ResourceTypes(service=True, container=True, object=True),
-            AccountSasPermissions(read=True, write=True, list=True, create=True, add=True),
-            datetime.now(UTC) + timedelta(hours=1),
-        )
-        environ = {**os.environ, "RCLONE_CONFIG": "", "RCLONE_AZUREBLOB_SAS_URL": f"{client.url}?{signature}"}
-    target = f":azureblob:{BACKUPS_CONTAINER}"
-    command = [program, "copy", "--transfers", str(CONCURRENCY), str(tree), target]
-    begin = time.perf_counter()
-    subprocess.run(command, env=environ, check=True, timeout=_RCLONE_SECONDS)  # noqa: S603 - the command is above
-    return time.perf_counter() - begin

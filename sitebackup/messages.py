@@ -126,14 +126,14 @@ class ManifestRequest(Message, frozen=True):
 
 
 class CompareRequest(Message, frozen=True):
-    """To compare the manifest of run `verified` with the containers; `run` is the instance that asks.
+    """To compare a part of the manifest of run `verified` with the containers; `run` is who asks.
 
-    `after`: how many activities have compared a part of it before; the last one's state is a blob of `run`.
+    `after`: the state that the part before has left, which this one goes on from; empty for the first part.
     """
 
     run: str
     verified: str
-    after: int = 0
+    after: str = ""
 
 
 class SpansRequest(Message, frozen=True):
@@ -206,7 +206,7 @@ class Listed(Answer, frozen=True):
             portions=join(portions),
             named=tuple(chain.from_iterable(part.named for part in parts))[:NAMED],
             baseline=max((part.baseline for part in parts), default=0),
-            notes=tuple(chain.from_iterable(part.notes for part in parts)),
+            notes=tuple(dict.fromkeys(chain.from_iterable(part.notes for part in parts))),
             **_common(parts),
         )
 
@@ -290,11 +290,13 @@ class Compared(Answer, frozen=True):
     """What a part of a comparison with the containers found; `is_done` says whether it was the last part.
 
     `repairs`: plans of unchanged entries whose content is nowhere, to be copied again; `findings` does not
-    count them. `root_id` is the manifest's, and so are the `spans`, one for each of its parts.
+    count them. `state`: what the next part goes on from. `root_id` is the manifest's, and so are the `spans`,
+    one for each of its parts; the last part has them.
     """
 
     findings: Findings = Findings()
     repairs: tuple[Plan, ...] = ()
+    state: str = ""
     is_done: bool = False
     root_id: str = ""
     spans: tuple[Span, ...] = ()

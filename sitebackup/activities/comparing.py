@@ -60,15 +60,14 @@ async def compare(asked: CompareRequest, engine: Engine) -> Compared:
     step = _Step(asked, saved, state, settling, engine)
     is_done = await step.take()
     pairs, root = step.pairs, saved.index.root
-    if not is_done:
-        left = State(step.position, pairs.entries.values(), pairs.blobs.values())
-        await write_state(engine.runs, asked.run, asked.after + 1, left)
-    elif asked.verified == asked.run:
+    if is_done and asked.verified == asked.run:
         settling.repairs += await lost_blobs(root, pairs.blobs, engine)
+    found = Findings(checked=pairs.checked, bytes=pairs.bytes, extra=pairs.extra if is_done else 0)
+    left = State(step.position, pairs.entries.values(), pairs.blobs.values())
     return Compared(
-        findings=settling.findings
-        + Findings(checked=pairs.checked, bytes=pairs.bytes, extra=pairs.extra if is_done else 0),
+        findings=settling.findings + found,
         repairs=await _plan(asked.run, root, settling.repairs, engine),
+        state="" if is_done else await write_state(engine.runs, asked.run, left),
         is_done=is_done,
         root_id=root_id(root) if is_done else "",
         spans=tuple(Span(part.name, 0, part.bytes) for part in saved.index.parts) if is_done else (),
@@ -155,8 +154,7 @@ class _Step:
                 self.pairs.add_entry(self._next[2])
                 self._next = await anext(entries, None)
             return True
-        # Nobody remembers the blobs that were dropped: so storage is asked.
-        return self.pairs.doubt(_ASKED_AT_ONCE, ask=self.pairs.dropped > 0)
+        return self.pairs.doubt(_ASKED_AT_ONCE)
 
     def _listing_is_behind(self) -> bool:
         if self._marker is None:

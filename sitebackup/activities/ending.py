@@ -12,7 +12,7 @@ from sitebackup.engine.engine import Engine
 from sitebackup.errors import BackupError, BlobRefusedError
 from sitebackup.messages import Answer, EndRequest
 from sitebackup.records.catalogue import RunRecord, write_record
-from sitebackup.records.manifest import FORMAT, read_index
+from sitebackup.records.manifest import FORMAT, seal_index
 from sitebackup.records.run_blobs import folder, index_name, manifest_folder, part_name
 
 _SECONDS = 120.0
@@ -45,7 +45,7 @@ async def end_run(request: dict[str, Any], engine: Engine) -> dict[str, Any]:
 
 
 async def _clean_up(run: str, engine: Engine) -> None:
-    index = await read_index(engine.catalog, run)  # if it is not there, the scratch is all that there is
+    index = await seal_index(engine.catalog, run)  # if it is not there, the scratch is all that there is
     await _delete(engine.runs, f"{folder(run)}/", set(), engine)
     kept = {index_name(run), *(part_name(run, part.name) for part in index.parts)}
     await _delete(engine.catalog, manifest_folder(run), kept, engine)

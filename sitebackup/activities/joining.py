@@ -66,7 +66,7 @@ class Join:
         self._begin = begin
         self._next: tuple[bytes, Entry] | None = None
         self._begun = False
-        self._closed: tuple[str, str] | None = None  # the directory that was not entered last, and why
+        self._closed: dict[str, str] = {}  # the keys of directories that were not entered, and why
         self._found = Found()
         self.named: list[str] = []
 
@@ -129,10 +129,12 @@ class Join:
             self._found.tasks.append(Task(key, "directory", base=base, gone=True))
 
     def _odd(self, key: str, odd: Odd, base: Entry | None) -> None:
-        if odd.kind == "directory" and odd.outcome != "vanished":
-            self._closed = (odd.key, odd.reason)
+        is_directory = odd.kind == "directory" and odd.outcome != "vanished"
+        if is_directory or (odd.kind is None and odd.outcome == "failed"):  # that may be a directory
+            self._closed[f"{odd.path}/"] = odd.reason
+        kind = odd.kind if key == odd.key else base and base.kind
         previous = base.content if base is not None else None
-        self._line(Entry(key, odd.kind, outcome=odd.outcome, reason=odd.reason, previous=previous))
+        self._line(Entry(key, kind, outcome=odd.outcome, reason=odd.reason, previous=previous))
         if odd.outcome == "failed" and len(self.named) < NAMED:
             self.named.append(f"{key}: {odd.reason}")
 
@@ -140,12 +142,19 @@ class Join:
         """The walk has no entry that the baseline has: it is gone, unless the walk did not look there."""
         if base.content is None:
             return
-        if self._closed is not None and base.path.startswith(self._closed[0]):
-            self._line(base.not_saved("kept", f"its directory is not read: {self._closed[1]}"))
+        if (reason := self._why_closed(base.path)) is not None:
+            self._line(base.not_saved("kept", f"its directory is not read: {reason}"))
         elif not self._selection.takes_path(base.path):
             self._line(base.not_saved("kept", "not selected any more"))
         else:
             self._found.tasks.append(Task(base.path, base.kind or "file", base=base, gone=True))
+
+    def _why_closed(self, key: str) -> str | None:
+        """Return why the directory that an entry is in was not entered, if so."""
+        if not self._closed:
+            return None
+        above = (key[: end + 1] for end, character in enumerate(key) if character == "/")
+        return next((self._closed[up] for up in above if up in self._closed), None)
 
     def _line(self, entry: Entry) -> None:
         self._found.lines += to_line(entry)

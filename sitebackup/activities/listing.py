@@ -13,12 +13,12 @@ from sitebackup.activities.checks import check_not_gone, check_place, find_place
 from sitebackup.activities.drafting import Draft
 from sitebackup.activities.joining import Baseline, Join, no_baseline
 from sitebackup.engine.engine import Engine
-from sitebackup.errors import FatalError, SourceError, SourceUnavailableError, printable
+from sitebackup.errors import BlobMissingError, FatalError, SourceError, SourceUnavailableError, printable
 from sitebackup.messages import Listed, ListRequest, Plan
 from sitebackup.ranges import Portion
 from sitebackup.records import manifest
 from sitebackup.records.catalogue import RunRecord, newest_manifest, write_record
-from sitebackup.records.manifest import Index
+from sitebackup.records.manifest import Index, Part
 from sitebackup.records.run_blobs import index_name
 from sitebackup.request import BackupRequest
 from sitebackup.tally import Tally
@@ -100,7 +100,7 @@ async def _begin(asked: ListRequest, engine: Engine) -> Listed:
     ranges = manifest.ranges(index, max(1, int(engine.settings.list_budget * _ROOM)))
     listing = _Listing(asked, parsed, place, index, engine)
     listed = await (listing.list(ranges[0], is_whole=True) if len(ranges) == 1 else listing.leave(ranges))
-    return msgspec.structs.replace(listed, baseline=index.entries, notes=notes)
+    return msgspec.structs.replace(listed, baseline=index.entries, notes=(*notes, *listed.notes))
 
 
 async def _list_portion(asked: ListRequest, portion: Portion, engine: Engine) -> Listed:
@@ -108,8 +108,19 @@ async def _list_portion(asked: ListRequest, portion: Portion, engine: Engine) ->
     place, baseline, left = await engine.plans.read_portion(asked.run, portion.of, portion.first)
     # The place is where the listing began, also if the root is a link that was moved since.
     await engine.disk(parsed.root)(lambda: check_place(place, engine))
-    index = await manifest.read_index(engine.catalog, baseline) if baseline is not None else None
+    if baseline is None:
+        return await _Listing(asked, parsed, place, None, engine).list(left)
+    try:
+        index = await manifest.read_index(engine.catalog, baseline)
+    except BlobMissingError:  # it was forgotten meanwhile
+        listed = await _Listing(asked, parsed, place, None, engine).list(left)
+        return msgspec.structs.replace(listed, notes=(_not_whole(baseline),))
     return await _Listing(asked, parsed, place, index, engine).list(left)
+
+
+def _not_whole(run: str) -> str:
+    """Say that something of the baseline is lost: what was in it counts as new, and nothing of it as gone."""
+    return f"The manifest of run '{run}' is not whole any more: what it does not say is read again."
 
 
 class _Listing:
@@ -126,6 +137,7 @@ class _Listing:
         self._disk = engine.disk(parsed.root)
         self._plans: list[Plan] = []
         self._left: list[Range] = []
+        self._missing: list[Part] = []
         self._troubles: list[str] = []
         self._tally = Tally()
         self._pending = Tally()
@@ -148,7 +160,7 @@ class _Listing:
         await self._close(is_small=is_whole and not self._left)
         found_nothing = not (is_whole or self._plans or self._left)
         if self._tally.vanished or self._pending.gone or found_nothing:
-            await self._disk(lambda: check_not_gone(place))
+            await self._disk(self._check_tree)
         found = self._tally.files + self._pending.files
         _log.log(level, "Found %d file(s) under %s.", found, printable(place.root))
         return await self.leave(self._left)
@@ -167,6 +179,7 @@ class _Listing:
             plans=tuple(self._plans),
             portions=portions,
             named=tuple(self._join.named) if self._plans and self._engine.settings.log_paths else (),
+            notes=(_not_whole(self._before.run),) if self._before is not None and self._missing else (),
             troubles=tuple(self._troubles[:1]),
             advanced=not self._troubles or bool(self._plans),
         )
@@ -174,7 +187,13 @@ class _Listing:
     def _baseline(self, wanted: Range) -> Baseline:
         if self._before is None:
             return no_baseline()
-        return manifest.read_range(self._engine.catalog, self._before, wanted)
+        return manifest.read_range(self._engine.catalog, self._before, wanted, self._missing)
+
+    def _check_tree(self) -> None:
+        """Raise `FatalError` if it is the tree itself that is not there any more: it was unmounted."""
+        check_place(self._place, self._engine)
+        if not self._parsed.allow_empty:
+            check_not_gone(self._place)
 
     async def _take(self, step: Sequence[Entry | None], wanted: Range, end: str | None) -> str | None:
         """Take the next entries of the walk; return the key where it ends, as far as that is known."""

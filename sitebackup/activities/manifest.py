@@ -13,7 +13,6 @@ from typing import Any
 from sitebackup.activities.checks import parse_input
 from sitebackup.activities.merging import Made, make_part, make_unreached
 from sitebackup.activities.repairing import Repairs
-from sitebackup.blobs.container import ABSENT, Condition
 from sitebackup.concurrently import all_of
 from sitebackup.engine.engine import Engine
 from sitebackup.errors import BlobMissingError, UnavailableError
@@ -114,8 +113,7 @@ class _Writing:
             parts=tuple(sorted(chain.from_iterable(found), key=lambda part: part.first)),
             gave_up=asked.gave_up,
         )
-        there = await self._engine.catalog.find(index_name(asked.run)) if asked.repairs else None
-        await write_index(self._engine.catalog, index, Condition(there.etag) if there else ABSENT)
+        await write_index(self._engine.catalog, index, again=bool(asked.repairs))
         return index_name(asked.run)
 
     async def _part(self, reference: PartReference) -> list[Part]:

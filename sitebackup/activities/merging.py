@@ -221,5 +221,5 @@ async def _found_before(run: str | None, wanted: Range, engine: Engine) -> Async
         return
     with suppress(BlobMissingError):
         index = await read_index(engine.catalog, run)
-        async for _, entry in read_range(engine.catalog, index, wanted):
+        async for _, entry in read_range(engine.catalog, index, wanted, []):
             yield entry

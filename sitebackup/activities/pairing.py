@@ -18,14 +18,10 @@ _WAITING = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """An entry whose blob is not what was saved: `wrong` says what is wrong, None that it was not met.
-
-    `ask`: it may be there all the same, because nobody remembers all blobs that were met.
-    """
+    """An entry whose blob is not what was saved: `wrong` says what is wrong, None that it was not met."""
 
     entry: Entry
     wrong: str | None = None
-    ask: bool = False
 
 
 @dataclass(slots=True)
@@ -60,9 +56,10 @@ class Pairs:
         if blob is not None:
             self._check(entry, blob)
             return
-        self.entries[name] = entry
+        if entry.is_saved or name not in self.entries:
+            self.entries[name] = entry
         if len(self.entries) > _WAITING:
-            self.doubt(_too_many(), ask=True)
+            self.doubt(_too_many())
 
     def add_blob(self, blob: Blob) -> None:
         """Take the next blob of the listing."""
@@ -77,11 +74,11 @@ class Pairs:
                 del self.blobs[name]
             self.dropped += len(oldest)
 
-    def doubt(self, count: int, *, ask: bool) -> bool:
+    def doubt(self, count: int) -> bool:
         """Let the first entries that wait, so many at most, wait no longer; tell whether there were any."""
         names = list(islice(self.entries, count))
         waited = [self.entries.pop(name) for name in names]
-        self.doubts += [Doubt(entry, ask=ask) for entry in waited if entry.is_saved]
+        self.doubts += [Doubt(entry) for entry in waited if entry.is_saved]
         return bool(names)
 
     def take_doubts(self) -> Sequence[Doubt]:
@@ -91,8 +88,8 @@ class Pairs:
 
     @property
     def extra(self) -> int:
-        """Blobs without an entry, once everything was listed."""
-        return self.dropped + len(self.blobs) - self.found
+        """Blobs without an entry, once everything was listed; of those that entries share, one too few."""
+        return max(0, self.dropped + len(self.blobs) - self.found)
 
     def _check(self, entry: Entry, blob: Blob) -> None:
         if not entry.is_saved:

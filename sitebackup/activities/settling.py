@@ -50,12 +50,12 @@ class Settling:
 
     async def _look(self, doubt: Doubt) -> _Seen:
         entry, name = doubt.entry, doubt.entry.blob or ""
-        wrong, is_there = doubt.wrong or f"{name} is missing", False
+        wrong, is_there = doubt.wrong, False
         async with self._engine.transfers:
-            blob = await self._engine.backups.find(name) if doubt.ask else None
-            if blob is not None:
-                is_there = True
-                wrong = difference(entry, blob)
+            if wrong is None:  # nobody remembers all blobs that were met
+                blob = await self._engine.backups.find(name)
+                is_there = blob is not None
+                wrong = f"{name} is missing" if blob is None else difference(entry, blob)
             if wrong is not None and not self._is_repairable(entry):
                 kept = await self._engine.history.find(history_name(name, entry.md5 or ""))
                 if kept is not None and kept.size == entry.size:

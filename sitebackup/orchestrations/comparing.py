@@ -14,7 +14,8 @@ def compare(
     """Compare the manifest of run `verified` for the instance `run`. Raises `GaveUpError`."""
     answers: list[Compared] = []
     while not answers or not answers[-1].is_done:
-        request = CompareRequest(run=run, verified=verified, after=len(answers))
+        after = answers[-1].state if answers else ""
+        request = CompareRequest(run=run, verified=verified, after=after)
         answers.append((yield from patience.insist(names.VERIFY_MANIFEST, request, Compared(), follower)))
     return Compared(
         findings=sum((answer.findings for answer in answers), Findings()),

@@ -1,8 +1,10 @@
 """How far a comparison of a manifest with the container is: what one step leaves to the next one.
 
-A head line, then the entries that wait for their blob, then the blobs that wait for their entry.
+A head line, then the entries that wait for their blob, then the blobs that wait for their entry. Each attempt
+at a step leaves a blob of its own, and the comparison goes on from the one whose answer counts.
 """
 
+import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import batched, chain
@@ -55,18 +57,20 @@ class State:
     blobs: Collection[Blob] = ()
 
 
-async def write_state(runs: Container, run: str, number: int, state: State) -> None:
-    """Leave what so many steps have come to."""
-    writer = LineWriter(runs, comparison_name(run, number))
+async def write_state(runs: Container, run: str, state: State) -> str:
+    """Leave what a comparison has come to; return the name that `read_state` takes."""
+    name = uuid.uuid4().hex
+    writer = LineWriter(runs, comparison_name(run, name))
     listed = (_Blob(blob.name, blob.size, blob.md5.hex() if blob.md5 else None) for blob in state.blobs)
     for rows in batched(chain[msgspec.Struct](state.entries, listed), 1_000, strict=False):
         await writer.add(to_lines(rows))
     await writer.close(head=to_line(_Head(state.position, len(state.entries))))
+    return name
 
 
-async def read_state(runs: Container, run: str, number: int) -> State:
-    """Return what so many steps have left. Raises `BlobMissingError` if they have not."""
-    first, *lines = (await runs.get(comparison_name(run, number))).splitlines()
+async def read_state(runs: Container, run: str, name: str) -> State:
+    """Return what a step has left. Raises `BlobMissingError` if it is not there."""
+    first, *lines = (await runs.get(comparison_name(run, name))).splitlines()
     head = from_line(first, _Head)
     rows = (from_line(line, _Blob) for line in lines[head.entries :])
     blobs = [Blob(row.name, row.size, bytes.fromhex(row.md5) if row.md5 else None, "") for row in rows]

@@ -8,8 +8,11 @@ from typing import Any
 from sitebackup.blobs.container import Container, Properties
 from sitebackup.digests import md5
 
-_STAGE_AT = 4 * 1024 * 1024
-"""Bytes that are collected before they are uploaded as a block."""
+_STAGE_AT = 1024 * 1024
+"""Bytes that are collected before they are uploaded as a block.
+
+A worker has 16 listings at once, each with a draft, and these bytes are in memory several times while they
+are sent. With 4 MiB the listings of a large tree took 253 MiB over idle, with 1 MiB they take 108."""
 
 _CHUNK = 1024 * 1024
 """Bytes that are read at once."""

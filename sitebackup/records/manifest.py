@@ -20,7 +20,7 @@ import msgspec
 
 from sitebackup.blobs.container import ABSENT, Condition, Container, Properties
 from sitebackup.digests import md5
-from sitebackup.errors import ConditionNotMetError, FatalError
+from sitebackup.errors import BlobMissingError, ConditionNotMetError, FatalError
 from sitebackup.records.entries import Entry, entry_of
 from sitebackup.records.lines import read_lines
 from sitebackup.records.run_blobs import index_name, part_name
@@ -29,6 +29,9 @@ from sitebackup.tree.keys import Range
 
 FORMAT = 2
 """Version of the manifest's format."""
+
+_SEAL = {"sealed": "true"}
+"""The metadata of an index that is not written any more."""
 
 _LINE = 64 * 1024
 """Bytes that the line of an entry hardly ever exceeds: it has a path and a blob's name, both escaped."""
@@ -86,15 +89,30 @@ class Summary:
         return cls(Tally.of(part.tally for part in each), list(islice(named, NAMED)))
 
 
-async def write_index(catalog: Container, index: Index, before: Condition = ABSENT) -> None:
+async def write_index(catalog: Container, index: Index, *, again: bool = False) -> None:
     """Make a manifest readable: all of its parts are written.
 
-    `before`: the index that it takes the place of. If there is another one, an attempt that came earlier has
-    written it, or one that was made later: it stays.
+    An index that is there stays: another attempt wrote it. `again`: it is replaced, unless it is sealed.
     """
+    there = await catalog.find(index_name(index.run)) if again else None
+    if there is not None and _SEAL.items() <= (there.metadata or {}).items():
+        return
     data = json.dumps(msgspec.to_builtins(index), indent=1).encode()
+    condition = ABSENT if there is None else Condition(there.etag)
     with suppress(ConditionNotMetError):
-        await catalog.put(index_name(index.run), data, Properties(md5(data), "application/json"), before)
+        await catalog.put(index_name(index.run), data, Properties(md5(data), "application/json"), condition)
+
+
+async def seal_index(catalog: Container, run: str) -> Index:
+    """Return the index of a run's manifest, which nobody writes any more from now on.
+
+    So what the index does not name can be deleted: no attempt that comes late can put it into the index.
+    Raises as `read_index`, and `ConditionNotMetError` if such an attempt has written just now.
+    """
+    there = await catalog.find(index_name(run))
+    if there is not None and not _SEAL.items() <= (there.metadata or {}).items():
+        await catalog.set_metadata(there.name, _SEAL, Condition(there.etag))
+    return await read_index(catalog, run)
 
 
 async def read_index(catalog: Container, run: str) -> Index:
@@ -116,21 +134,26 @@ def check_format(head: dict[str, Any], run: str, known: int) -> None:
         )
 
 
-async def read_range(catalog: Container, index: Index, wanted: Range) -> AsyncIterator[tuple[bytes, Entry]]:
+async def read_range(
+    catalog: Container, index: Index, wanted: Range, missing: list[Part]
+) -> AsyncIterator[tuple[bytes, Entry]]:
     """Yield the entries whose path is in a range, in order, each with its line.
 
-    A chunk of a part is in memory at a time.
+    A chunk of a part is in memory at a time. A part that is not there is passed over, and added to `missing`.
     """
     firsts = [part.first for part in index.parts]
     for part in index.parts[max(0, bisect_right(firsts, wanted.begin) - 1) :]:
         if wanted.end is not None and part.first >= wanted.end:
             return
-        async for line in read_lines(catalog, part_name(index.run, part.name)):
-            entry = entry_of(line)
-            if wanted.end is not None and entry.path >= wanted.end:
-                return
-            if entry.path >= wanted.begin:
-                yield line, entry
+        try:
+            async for line in read_lines(catalog, part_name(index.run, part.name)):
+                entry = entry_of(line)
+                if wanted.end is not None and entry.path >= wanted.end:
+                    return
+                if entry.path >= wanted.begin:
+                    yield line, entry
+        except BlobMissingError:
+            missing.append(part)
 
 
 async def first_path(catalog: Container, run: str, part: str) -> str:

@@ -10,7 +10,7 @@ orchestration's instance ID. It is deleted when the manifest is written.
     <run>/outcomes/<plan>-<batch>.ndjson    one line a task of a batch, sorted by path
     <run>/progress/<process>.json           what a process has found and done
     <run>/told                              when the orchestration was told how far it is
-    <run>/compare/<n>.ndjson                how far a comparison with the container is
+    <run>/compare/<state>.ndjson            how far a comparison with the container is
 
 What stays is in the container `backup-catalog`.
 
@@ -70,9 +70,9 @@ def told_name(run: str) -> str:
     return f"{folder(run)}/told"
 
 
-def comparison_name(run: str, number: int) -> str:
-    """Return the blob of how far a comparison is after so many activities."""
-    return f"{folder(run)}/compare/{number}.ndjson"
+def comparison_name(run: str, state: str) -> str:
+    """Return the blob of what a step of a comparison has left."""
+    return f"{folder(run)}/compare/{state}.ndjson"
 
 
 def manifest_folder(run: str) -> str:

@@ -7,7 +7,6 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,102 +16,20 @@ import pytest
 from sitebackup.activities import listing
 from sitebackup.activities.copying import copy_file_to_blob
 from sitebackup.activities.listing import get_file_list
-from sitebackup.activities.running import Body
 from sitebackup.activities.running import run as run_activity
 from sitebackup.blobs import blobname
 from sitebackup.engine.engine import Engine
 from sitebackup.engine.threads import Disk
 from sitebackup.errors import FatalError, SourceError, SourceUnavailableError
-from sitebackup.messages import Answer, Copied, CopyRequest, Listed, ListRequest, Message, Plan
-from sitebackup.ranges import Portion, split
-from sitebackup.records.packing import MAX_FILES
-from sitebackup.records.plans import Task
+from sitebackup.messages import Answer, CopyRequest, Listed
+from sitebackup.ranges import split
 from sitebackup.settings import Settings
 from sitebackup.tally import Tally
-from sitebackup.tree.entries import Entry, Item, Odd, Unreached
-from sitebackup.tree.identity import marker
-from sitebackup.tree.keys import Range
-from sitebackup.tree.place import Place
+from sitebackup.tree.entries import Odd
 from tests.storage.conftest import an_engine, goes_on
 from tests.support.fuse import mounted
+from tests.support.listings import a_walk_of, answer_of, copy, list_all, list_tree, make, tasks_in
 from tests.support.memory import MemoryContainer
-
-STARTED = "2026-11-25T00:45:12.123456Z"
-
-
-def make(root: Path, count: int, size: int = 1) -> set[Task]:
-    for number in range(count):
-        path = root / f"d{number % 7}" / f"f{number}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"x" * size)
-    return {Task(f"d{number % 7}/f{number}", "file", size) for number in range(count)}
-
-
-async def answer_of(body: Body, request: Message, engine: Engine) -> Any:
-    """Run an activity as a host does; return what goes into a history."""
-    return json.loads(json.dumps(await run_activity(body, request.to_json(), lambda: engine, goes_on)))
-
-
-async def list_tree(engine: Engine, root: Path, *portions: Portion) -> Listed:
-    asked = ListRequest("run", str(root), STARTED, portions)
-    return Listed.from_json(await answer_of(get_file_list, asked, engine))
-
-
-async def list_all(engine: Engine, root: Path) -> list[Listed]:
-    """List `root` as the orchestration does, and return every answer."""
-    answers: list[Listed] = []
-    hands: list[tuple[Portion, ...]] = [()]
-    while hands:
-        answer = await list_tree(engine, root, *hands.pop())
-        answers.append(answer)
-        hands += split(answer.portions, 1)
-    return answers
-
-
-async def copy(engine: Engine, plan: Plan, batch: int = 0) -> Copied:
-    return Copied.from_json(await answer_of(copy_file_to_blob, CopyRequest("run", plan.id, batch), engine))
-
-
-async def tasks_in(engine: Engine, answers: list[Listed]) -> list[list[Task]]:
-    """Return the batches of the plans in `answers`."""
-    return [
-        (await engine.plans.read_batch("run", plan.id, batch))[1]
-        for answer in answers
-        for plan in answer.plans
-        for batch in range(plan.batches)
-    ]
-
-
-async def test_a_small_tree_is_planned_one_file_a_batch(engine: Engine, tmp_path: Path) -> None:
-    files = make(tmp_path, 20, size=3)
-    (answer,) = await list_all(engine, tmp_path)
-    assert (answer.tally, answer.pending) == (Tally(directories=8), Tally(files=20, bytes=60))
-    assert answer.portions == ()
-    batches = await tasks_in(engine, [answer])
-    assert all(len(batch) == 1 for batch in batches)
-    assert {file for (file,) in batches} == files
-
-
-async def test_a_tree_beyond_the_budget_is_listed_by_more_calls_and_every_file_once(
-    backups: MemoryContainer, runs: MemoryContainer, tmp_path: Path
-) -> None:
-    files = make(tmp_path, 700)
-    async with an_engine(backups, runs, tmp_path, list_budget=150) as engine:
-        answers = await list_all(engine, tmp_path)
-        assert len(answers) > 3
-        assert sum(answer.pending.files for answer in answers) == 700
-        batches = await tasks_in(engine, answers)
-    assert sorted(file.path for batch in batches for file in batch) == sorted(file.path for file in files)
-    assert max(map(len, batches)) <= MAX_FILES
-
-
-async def test_listing_the_same_twice_at_the_same_time_writes_two_plans(
-    engine: Engine, tmp_path: Path
-) -> None:
-    make(tmp_path, 300)
-    first, second = await asyncio.gather(list_all(engine, tmp_path), list_all(engine, tmp_path))
-    assert first[0].plans != second[0].plans
-    assert await tasks_in(engine, first) == await tasks_in(engine, second)
 
 
 async def test_no_file_name_is_in_what_the_activities_return(engine: Engine, tmp_path: Path) -> None:
@@ -191,52 +108,6 @@ async def test_a_root_that_was_unmounted_is_no_tree_whose_files_have_vanished(
         assert "is empty or not there any more, or not mounted" in error
 
 
-async def test_a_root_that_leads_elsewhere_since_the_listing_began_is_said(
-    backups: MemoryContainer, runs: MemoryContainer, tmp_path: Path
-) -> None:
-    for release in ("1", "2"):
-        make(tmp_path / release, 14)
-    current = tmp_path / "current"
-    current.symlink_to("1")
-    async with an_engine(backups, runs, tmp_path, list_budget=1) as engine:
-        first = await list_tree(engine, current)
-        current.unlink()
-        current.symlink_to("2")
-        shutil.rmtree(tmp_path / "1")
-        (error,) = (await list_tree(engine, current, *first.portions)).errors
-        assert error == f"'{current}' is not where it was when the backup began."
-
-
-def a_walk_of(*entries: Entry) -> Callable[..., Iterator[Entry]]:
-    """Stands in for a disk that is in trouble."""
-
-    def walk(*_: object, **__: object) -> Iterator[Entry]:
-        return iter(entries)
-
-    return walk
-
-
-async def test_a_root_that_cannot_be_read_is_no_tree_with_one_failure(
-    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(listing, "walk", a_walk_of(Odd("", "failed", "Permission denied")))
-    answer = await list_tree(engine, tmp_path)
-    assert answer.errors == ("The root cannot be listed: Permission denied.",)
-
-
-async def test_directories_that_do_not_answer_are_left_for_later_and_all_others_are_listed(
-    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    walk = a_walk_of(Item("a", "file", 1), Unreached("d", "Host is down"), Item("e", "file", 1))
-    monkeypatch.setattr(listing, "walk", walk)
-    answer = await list_tree(engine, tmp_path)
-    assert answer.troubles == ("A directory cannot be listed now: Host is down.",)
-    assert (answer.pending.files, answer.advanced) == (2, True)
-    (portion,) = answer.portions
-    _, baseline, left = await engine.plans.read_portion("run", portion.of, portion.first)
-    assert (portion.count, baseline, left) == (1, None, Range("d/", "d0"))
-
-
 async def test_nothing_is_read_of_another_tree_that_is_at_the_path_when_files_are_copied(
     engine: Engine, backups: MemoryContainer, tmp_path: Path
 ) -> None:
@@ -269,56 +140,6 @@ async def test_a_silent_share_does_not_stop_the_backup_of_another_root(
             assert told.troubles == ("The disk or share has not answered for 0.5 seconds",)
             assert told.errors == ()
     assert len(backups.blobs) == 2
-
-
-async def test_directories_that_do_not_answer_and_nothing_else_are_no_progress(
-    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    portion = await leave(engine, tmp_path, Range("d/", "d0"))
-    monkeypatch.setattr(listing, "walk", a_walk_of(Unreached("d", "Host is down")))
-    answer = await list_tree(engine, tmp_path, portion)
-    assert (len(answer.troubles), len(answer.portions), answer.advanced) == (1, 1, False)
-
-
-async def test_a_directory_that_does_not_answer_has_failed_when_nobody_will_list_it_again(
-    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    portion = await leave(engine, tmp_path, Range("d/", "d0"))
-    monkeypatch.setattr(listing, "walk", a_walk_of(Unreached("d", "Input/output error")))
-    request = ListRequest("run", str(tmp_path), STARTED, (portion,), last=True)
-    answer = Listed.from_json(await answer_of(get_file_list, request, engine))
-    assert (answer.tally.failed, answer.portions, answer.troubles) == (1, (), ())
-
-
-async def test_an_entry_that_the_listing_cannot_save_is_a_line_of_the_draft(
-    engine: Engine, catalog: MemoryContainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").touch()
-    fifo = Odd("fifo", "skipped", "fifo")
-    gone = Odd("gone", "vanished", "vanished while the tree was listed", "directory")
-    monkeypatch.setattr(listing, "walk", a_walk_of(fifo, gone))
-    answer = await list_tree(engine, tmp_path)
-    assert answer.tally == Tally(vanished=1, skipped=1)
-    (plan,) = answer.plans
-    assert plan.is_complete
-    draft = catalog.blobs[f"manifests/run/{plan.id}.ndjson"][0].splitlines()
-    assert [json.loads(line) for line in draft] == [
-        {"path": "fifo", "outcome": "skipped", "reason": "fifo"},
-        {
-            "path": "gone/",
-            "kind": "directory",
-            "outcome": "vanished",
-            "reason": "vanished while the tree was listed",
-        },
-    ]
-
-
-async def leave(engine: Engine, root: Path, left: Range) -> Portion:
-    """Leave a range to list."""
-    real = os.path.realpath(root)
-    place = Place(str(root), real, marker(real))
-    await engine.plans.write_portions("run", "listing", place, None, [left])
-    return Portion("listing", 0, 1)
 
 
 async def test_a_bare_directory_gives_the_list_of_its_files(engine: Engine, tmp_path: Path) -> None:

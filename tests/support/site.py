@@ -58,9 +58,18 @@ def down(_: Any = None) -> Reply:
     return Answer(troubles=("storage is down",)).to_json()
 
 
-def compared(findings: Findings, *, is_done: bool = True, **more: Any) -> Reply:
-    """What E2_VerifyManifest answers, of a manifest of 1,000 bytes."""
-    about = {"root_id": "0123", "spans": (Span("p", 0, 1_000),)} if is_done else {}
+def steps_before(request: Request) -> int:
+    """How many steps of a comparison were taken before the one that E2_VerifyManifest is asked for."""
+    return len(request.get("after", ""))
+
+
+def compared(
+    findings: Findings, request: Request | None = None, *, is_done: bool = True, **more: Any
+) -> Reply:
+    """What E2_VerifyManifest answers to a request, of a manifest of 1,000 bytes."""
+    about: dict[str, Any] = {"root_id": "0123", "spans": (Span("p", 0, 1_000),)}
+    if not is_done:
+        about = {"state": (request or {}).get("after", "") + "x"}
     return Compared(findings=findings, is_done=is_done, advanced=True, **about, **more).to_json()
 
 

@@ -61,6 +61,7 @@ async def joined(
     before: Sequence[Entry],
     detection: str = "ctime",
     exclude: Sequence[str] = (),
+    begin: str = "",
     end: str | None = None,
 ) -> tuple[Found, list[Entry]]:
     """What comes of it, and the lines of the draft as entries."""
@@ -70,7 +71,7 @@ async def joined(
             yield to_line(entry).rstrip(b"\n"), entry
 
     selection = BackupRequest("/", exclude=tuple(exclude)).selection(None)
-    join = Join(baseline(), selection, detection)
+    join = Join(baseline(), selection, detection, begin)
     await join.add(found)
     await join.skip_to(end)
     result = join.take()
@@ -101,7 +102,7 @@ async def test_any_difference_in_the_attributes_makes_a_file_a_task(difference: 
 
 @pytest.mark.parametrize("difference", [{"ctime_ns": 1}, {"inode": 8}])
 async def test_other_inodes_and_ctimes_count_for_nothing_if_only_mtime_is_to_count(
-    difference: dict[str, int],
+    difference: dict[str, Any],
 ) -> None:
     result, lines = await joined([item("a", **difference)], [saved("a")], detection="mtime")
     assert lines == [saved("a")]
@@ -168,6 +169,37 @@ async def test_nothing_below_a_directory_that_was_not_entered_is_gone(outcome: s
     assert kept.keys() == {"b/c", "b/d/e"}
     assert kept["b/c"].previous == Content(5, "0" * 32, '"1"', "first")
     assert [line.outcome for line in lines if line.path == "b/"] == [outcome]
+
+
+async def test_what_failed_and_may_be_a_directory_keeps_what_is_below_it_another_one_in_between_too() -> None:
+    unknown = Odd("b", "failed", "Permission denied")
+    found = [item(""), unknown, Odd("b-", "skipped", "another file system", "directory")]
+    before = [saved(key) for key in ("", "b-/", "b-/c", "b/", "b/c", "b0")]
+    result, lines = await joined(found, before)
+    assert [task.path for task in result.tasks] == ["b0"]
+    assert [(line.path, line.outcome) for line in lines if line.path] == [
+        ("b", "failed"),
+        ("b-/", "skipped"),
+        ("b-/c", "kept"),
+        ("b/c", "kept"),
+    ]
+
+
+async def test_a_fifo_where_a_directory_was_has_replaced_it() -> None:
+    before = [saved(""), saved("b/"), saved("b/c")]
+    result, _ = await joined([item(""), Odd("b", "skipped", "fifo")], before)
+    assert [task.path for task in result.tasks] == ["b/c"]
+
+
+async def test_trouble_above_a_range_is_told_where_the_range_begins_of_what_was_there() -> None:
+    odd = Odd("b", "failed", "Permission denied", "directory")
+    result, lines = await joined([odd], [saved("b/m"), saved("b/n"), saved("c")], begin="b/m")
+    assert [task.path for task in result.tasks] == ["c"]
+    assert [(line.path, line.kind, line.outcome) for line in lines] == [
+        ("b/m", "file", "failed"),
+        ("b/n", "file", "kept"),
+    ]
+    assert lines[0].previous == saved("b/m").content
 
 
 async def test_a_directory_that_vanished_while_it_was_listed_is_gone_with_all_that_is_in_it() -> None:

@@ -21,6 +21,7 @@ from tests.support.site import (
     copied,
     down,
     listing,
+    steps_before,
 )
 
 
@@ -124,13 +125,13 @@ def test_a_container_that_is_not_what_the_manifest_says_fails_the_run() -> None:
 
 def test_a_comparison_goes_on_until_it_is_done_and_all_that_it_finds_counts() -> None:
     def compare(request: Request) -> Reply:
-        after = request.get("after", 0)
+        after = steps_before(request)
         found = Findings(checked=10, missing=int(after == 1), named=("a is missing",) if after == 1 else ())
-        return compared(found, is_done=after == 4)
+        return compared(found, request, is_done=after == 4)
 
     site = Site(1, {names.VERIFY_MANIFEST: compare})
     assert site.backup().failure == "1 of 50 blobs are not what was saved: a is missing."
-    assert [request.get("after", 0) for request in site.asked[names.VERIFY_MANIFEST]] == [0, 1, 2, 3, 4]
+    assert [steps_before(request) for request in site.asked[names.VERIFY_MANIFEST]] == [0, 1, 2, 3, 4]
 
 
 def repairing(copy: Activity, repaired: Tally = Tally()) -> Site:  # noqa: B008 - it is frozen
@@ -140,9 +141,9 @@ def repairing(copy: Activity, repaired: Tally = Tally()) -> Site:  # noqa: B008 
     """
 
     def compare(request: Request) -> Reply:
-        after = request.get("after", 0)
+        after = steps_before(request)
         repairs = {0: (Plan("r", 1),), 2: (Plan("s", 2),)}.get(after, ())
-        return compared(Findings(checked=1), is_done=after == 2, repairs=repairs)
+        return compared(Findings(checked=1), request, is_done=after == 2, repairs=repairs)
 
     def write(request: Request) -> Reply:
         if "repairs" not in request:

@@ -7,7 +7,7 @@ import pytest
 from sitebackup import names
 from sitebackup.messages import Findings, Plan
 from sitebackup.tally import Tally
-from tests.support.site import MOST_EVENTS, Reply, Request, Site, compared, down, listing
+from tests.support.site import MOST_EVENTS, Reply, Request, Site, compared, down, listing, steps_before
 
 PART = 14_300
 """Entries in a portion, when a run is the second one of its root: some less than a listing's budget."""
@@ -87,8 +87,8 @@ def test_a_run_in_which_nothing_changed_has_at_most_500_events_in_any_history(
         return listing("", 0, tally=unchanged, pending=Tally(), plans=(plan,))
 
     def compare(request: Request) -> Reply:
-        after = request.get("after", 0)
-        return compared(Findings(checked=entries // steps), is_done=after == steps - 1)
+        after = steps_before(request)
+        return compared(Findings(checked=entries // steps), request, is_done=after == steps - 1)
 
     site = Site(0, {names.GET_FILE_LIST: get_file_list, names.VERIFY_MANIFEST: compare})
     hub = site.hub(keep_turns=False)

@@ -8,7 +8,7 @@ from sitebackup import names
 from sitebackup.messages import Findings, Plan, Progress
 from sitebackup.registry import ORCHESTRATORS
 from sitebackup.tally import Tally
-from tests.support.site import Reply, Request, Site, became, compared, copied, listing
+from tests.support.site import Reply, Request, Site, became, compared, copied, listing, steps_before
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -31,8 +31,10 @@ def test_replayed_from_any_point_of_its_history_each_orchestrator_makes_the_same
         return became(gone=1) if request["batch"] == 8 else copied()
 
     def compare(request: Request) -> Reply:
-        after = request.get("after", 0)
-        return compared(Findings(checked=1), is_done=after == 1, repairs=(Plan("r", 2),) * (after == 0))
+        after = steps_before(request)
+        return compared(
+            Findings(checked=1), request, is_done=after == 1, repairs=(Plan("r", 2),) * (after == 0)
+        )
 
     site = Site(
         0,

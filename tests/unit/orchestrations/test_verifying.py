@@ -8,7 +8,7 @@ from sitebackup import names
 from sitebackup.messages import Findings
 from sitebackup.ranges import Span
 from tests.support.hub import Activity, Instance
-from tests.support.site import MOST_EVENTS, Reply, Request, Site, compared, down, read_back
+from tests.support.site import MOST_EVENTS, Reply, Request, Site, compared, down, read_back, steps_before
 
 
 def verify(answers: dict[str, Activity], request: Any) -> tuple[Site, Instance]:
@@ -25,12 +25,12 @@ def test_a_verification_answers_with_what_it_found() -> None:
 
 def test_a_verification_goes_on_until_it_is_done_and_all_that_it_finds_counts() -> None:
     def compare(request: Request) -> Reply:
-        after = request.get("after", 0)
-        return compared(Findings(checked=10, extra=2 * (after == 2)), is_done=after == 2)
+        after = steps_before(request)
+        return compared(Findings(checked=10, extra=2 * (after == 2)), request, is_done=after == 2)
 
     site, run = verify({names.VERIFY_MANIFEST: compare}, "0123")
     assert run.output == {**run.output, "checked": 30, "extra": 2}
-    assert [asked.get("after", 0) for asked in site.asked[names.VERIFY_MANIFEST]] == [0, 1, 2]
+    assert [steps_before(asked) for asked in site.asked[names.VERIFY_MANIFEST]] == [0, 1, 2]
 
 
 @pytest.mark.parametrize(

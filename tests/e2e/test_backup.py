@@ -70,6 +70,7 @@ def test_every_file_of_a_tree_arrives_byte_for_byte_and_nothing_else(app: Runnin
             "changed": 0,
             "unchanged": 0,
             "gone": 0,
+            "checked": 16,
         },
         "bytes": {"total": size, "done": size, "uploaded": size + len("index.html")},
         "links": 1,

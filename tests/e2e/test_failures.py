@@ -67,6 +67,7 @@ def test_files_that_cannot_be_saved_do_not_lose_the_others_and_the_run_ends_fail
         "changed": 0,
         "unchanged": 0,
         "gone": 0,
+        "checked": 2,
     }
     _, entries = read_manifest(app.blobs, document)
     assert {path: entry["outcome"] for path, entry in entries.items() if "outcome" in entry} == {

@@ -126,6 +126,7 @@ def test_the_totals_of_manifest_status_and_tree_agree(
             "changed": 0,
             "unchanged": 0,
             "gone": 0,
+            "checked": sum("blob" in entry for entry in entries.values()),
         },
         "bytes": {"total": sum(files), "done": sum(files), "uploaded": uploaded},
         "links": len(targets),

@@ -129,7 +129,8 @@ def test_a_blob_that_storage_acknowledged_and_lost_fails_the_run(
     proxied_app: RunningApp, proxy: Proxy, tmp_path: Path
 ) -> None:
     root = make_tree(tmp_path / "site", {"kept": b"1", "lost": b"2"})
-    with proxy.rule(f"{root}/lost", always(Trouble.FORGOTTEN)):
+    forgets: Rule = lambda request: Trouble.FORGOTTEN if request.method == "PUT" else None  # noqa: E731
+    with proxy.rule(f"{root}/lost", forgets):
         document = proxied_app.back_up(root, timeout=60)
     assert document["runtimeStatus"] == "Failed"
     assert (

@@ -117,6 +117,7 @@ def test_a_partial_backup_completes_if_that_is_allowed_and_counts_what_failed(
         "changed": 0,
         "unchanged": 0,
         "gone": 0,
+        "checked": 1,
     }
     assert saved(app, root) == {"kept"}
 

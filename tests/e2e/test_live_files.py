@@ -58,6 +58,7 @@ def test_files_that_vanish_after_they_were_listed_are_counted_and_are_no_failure
         "changed": 0,
         "unchanged": 0,
         "gone": 0,
+        "checked": 200,
     }
     assert_container_equals_tree(proxied_app.container, root)
     _, entries = read_manifest(proxied_app.blobs, document)

@@ -41,6 +41,7 @@ OF_THE_HOST = {
 # Read by the code and no setting of this deployment.
 ELSEWHERE = {
     "HOME",  # the platform's
+    "WEBSITE_SITE_NAME",  # the platform's
     "BackupStorage",  # a connection string holds a key; there are none here
     "BackupStorage__accountName",  # the other way to say BackupStorage__blobServiceUri
 }

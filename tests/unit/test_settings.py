@@ -1,6 +1,7 @@
 """Settings: defaults, values, and what a bad value says."""
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,10 @@ from tests.support.fuse import mounted
 def test_unset_settings_have_their_defaults(tmp_path: Path) -> None:
     settings = Settings.from_environment({"HOME": str(tmp_path)})
     assert settings == Settings(
-        allowed_roots=(APP_DIRECTORY, str(tmp_path)), concurrency=32, list_budget=20_000
+        allowed_roots=(APP_DIRECTORY, str(tmp_path)),
+        concurrency=32,
+        list_budget=20_000,
+        source=socket.gethostname(),
     )
 
 
@@ -21,12 +25,13 @@ def test_settings_are_read_from_the_environment() -> None:
     settings = Settings.from_environment(
         {
             "BACKUP_ALLOWED_ROOTS": "/srv/a:/srv/b/",
+            "WEBSITE_SITE_NAME": "my-app",
             "BACKUP_CONCURRENCY": "8",
             "BACKUP_LIST_BUDGET": "1000",
             "BACKUP_LOG_PATHS": "False",
         }
     )
-    assert settings == Settings(("/srv/a", "/srv/b"), concurrency=8, list_budget=1_000, log_paths=False)
+    assert settings == Settings(("/srv/a", "/srv/b"), 8, 1_000, log_paths=False, source="my-app")
 
 
 @pytest.mark.parametrize(
@@ -36,7 +41,7 @@ def test_settings_are_read_from_the_environment() -> None:
         ("BACKUP_CONCURRENCY", "many", "not 'many'"),
         ("BACKUP_CONCURRENCY", "1.5", "not '1.5'"),
         ("BACKUP_CONCURRENCY", "٣", "not '٣'"),
-        ("BACKUP_LIST_BUDGET", "-1", "BACKUP_LIST_BUDGET takes a whole number from 1 to 1000000, not '-1'."),
+        ("BACKUP_LIST_BUDGET", "-1", "BACKUP_LIST_BUDGET takes a whole number from 1 to 200000, not '-1'."),
         ("BACKUP_LOG_PATHS", "no", "BACKUP_LOG_PATHS takes true or false, not 'no'."),
         ("BACKUP_ALLOWED_ROOTS", "srv", "BACKUP_ALLOWED_ROOTS takes absolute paths .* 'srv' is relative."),
     ],

@@ -23,7 +23,6 @@ Metadata has rclone's keys, so that `rclone copy` gives the tree back with its t
 without content; both are marked (`records.entries.MARKS`).
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -111,13 +110,7 @@ class Copier:
         self._disk = engine.disk(place.root)
         self._large = LargeFiles(engine, self._disk, self._backups)
         self._path_level = engine.settings.path_level
-        self._first = asyncio.Lock()
-        self._meets_blobs: bool | None = False  # of which nothing is known; None: the first item asks
-
-    def expect(self, tasks: Sequence[Task]) -> None:
-        """Take note of the tasks that will come: if nothing is known of several, the first asks for all."""
-        if sum(task.base is None for task in tasks) > 1:
-            self._meets_blobs = None
+        self._meets_blobs = False  # of which nothing is known: asking first costs less than sending in vain
 
     async def save(self, tasks: Sequence[Task]) -> list[End]:
         """Save what `tasks` name, and return how it went with each.
@@ -214,16 +207,15 @@ class Copier:
             # loop a tenth of its time.
             self._announce(item.path, read)
         async with self._transfers:
-            if not item.is_known and await self._expects_blob(item):
-                if not item.is_known:
-                    await self._look(item)
+            if self._meets_blobs and not item.is_known:
+                await self._look(item)
                 if item.there is not None and not read.is_all_of(item.there):
                     return _Again.TAKEN  # it was read before it was seen
             uploaded = 0 if read.is_content_of(item.there) else read.entry.size
             try:
                 etag = await self._write(item.there, read, upload)
             except NOT_THERE:
-                self._meets_blobs = self._meets_blobs or not item.is_known
+                self._meets_blobs |= not item.is_known
                 before = item.there
                 await self._look(item)
                 if item.there is None or not read.is_all_of(item.there):
@@ -239,18 +231,6 @@ class Copier:
         if not read.is_all_of(there):
             return await self._backups.describe(there, read.properties)
         return there.etag
-
-    async def _expects_blob(self, item: _Item) -> bool:
-        """Tell whether there may be a blob of an item of which nothing is known.
-
-        The first item asks for its own, while the others wait: a container that an earlier version filled, or
-        that has lost its catalog, has all of them, and asking costs less than sending content in vain.
-        """
-        async with self._first:
-            if self._meets_blobs is None:
-                await self._look(item)
-                self._meets_blobs = item.there is not None
-        return self._meets_blobs
 
     async def _look(self, item: _Item) -> None:
         item.there = await self._backups.find(blobname.encode(item.path))

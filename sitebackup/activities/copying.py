@@ -57,7 +57,6 @@ async def _copy_batch(asked: CopyRequest, engine: Engine) -> Copied:
     name = attempt_name(asked.run, asked.plan, asked.batch)
     record = AttemptRecord(engine.runs, name, engine.id, asked.waits)
     copier = Copier(engine, place, asked.run, is_share=is_share, is_last=asked.last)
-    copier.expect(tasks)
     remover = Remover(engine, place, is_last=asked.last)
 
     async def carry_out(tasks: Sequence[Task]) -> list[End]:

@@ -19,7 +19,7 @@ from sitebackup import names
 from sitebackup.activities import listing
 from sitebackup.activities.running import run as run_activity
 from sitebackup.engine.engine import Engine
-from sitebackup.messages import Compared, Copied, CopyRequest, Findings, Written
+from sitebackup.messages import Answer, Copied, CopyRequest, Findings, ManifestRequest, Written
 from sitebackup.records.packing import MAX_BYTES, MAX_FILES
 from sitebackup.settings import Settings
 from sitebackup.tally import Tally
@@ -27,6 +27,7 @@ from sitebackup.tree import walking
 from tests.storage.conftest import goes_on
 from tests.support.hub import Hub
 from tests.support.memory import MemoryContainer
+from tests.support.site import compared
 
 MILLION = 1_000_000
 SIZE = 9_000
@@ -138,12 +139,19 @@ def test_every_file_is_in_exactly_one_batch_and_no_history_grows_with_the_tree(
             copied += len(files)
             return Copied(tally=Tally(files=len(files), bytes=sum(file.size for file in files))).to_json()
 
+        def write(request: Any) -> Any:
+            if not ManifestRequest.from_json(request).is_last:
+                return Written().to_json()
+            tally = Tally(files=copied, bytes=copied * SIZE)
+            return Written(tally=tally, manifest="manifests/run/index.json").to_json()
+
         hub = Hub(
             {
                 names.GET_FILE_LIST: get_file_list,
                 names.COPY_FILE_TO_BLOB: copy,
-                names.WRITE_MANIFEST: lambda _: Written(manifest="run/manifest.ndjson").to_json(),
-                names.VERIFY_MANIFEST: lambda _: Compared(findings=Findings(checked=copied)).to_json(),
+                names.WRITE_MANIFEST: write,
+                names.VERIFY_MANIFEST: lambda _: compared(Findings(checked=copied)),
+                names.END_RUN: lambda _: Answer().to_json(),
             },
             keep_turns=False,
             at_once=20,
